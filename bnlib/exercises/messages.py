@@ -1,0 +1,77 @@
+"""What every check can say, whatever the exercise. An exercise's own mistakes are in its file."""
+
+from .language import Text
+
+PASSED = Text(
+    ko="통과했습니다. 입력 {cases}가지에서 모두 맞았습니다.",
+    en="Passed, on all {cases} inputs.",
+)
+NOT_ATTEMPTED = Text(
+    ko="아직 풀지 않았습니다. raise NotImplementedError를 지우고 그 자리에 답을 써 보세요.",
+    en="Not attempted yet. Replace raise NotImplementedError with your answer.",
+)
+NOT_CALLABLE = Text(
+    ko="함수가 필요합니다. 받은 것은 {kind}입니다. 괄호 없이 함수 이름을 넘겨 주세요.",
+    en="A function is needed, but got {kind}. Pass the function's name, without calling it.",
+)
+RAISED = Text(
+    ko="{line}번째 줄에서 오류가 났습니다. {error}",
+    en="An error was raised at line {line}. {error}",
+)
+CALL_FAILED = Text(
+    ko="함수를 입력 {inputs}개로 부를 수 없었습니다. {error}",
+    en="Your function could not be called with {inputs} input(s). {error}",
+)
+SYNTAX_ERROR = Text(
+    ko="{line}번째 줄을 읽을 수 없습니다. {error}",
+    en="Line {line} cannot be read. {error}",
+)
+NOTHING_CHECKED = Text(
+    ko="실행했지만 검사한 것이 없습니다. 마지막 줄에 check(...)를 다시 써 주세요.",
+    en="The code ran, but nothing was checked. Put the check(...) line back at the end.",
+)
+TIMED_OUT = Text(
+    ko="{seconds:g}초 안에 끝나지 않아 멈췄습니다. 끝나지 않는 반복이 있는지 살펴보세요.",
+    en="Stopped after {seconds:g} seconds. Look for a loop that never ends.",
+)
+RETURNED_NONE = Text(
+    ko="함수가 None을 돌려주었습니다. return을 잊지 않았나요?",
+    en="Your function returned None. Is a return missing?",
+)
+WRONG_TYPE = Text(
+    ko="함수가 돌려준 것은 {got}입니다. 필요한 것은 {expected}입니다.",
+    en="Your function returned {got}; {expected} is expected.",
+)
+WRONG_SHAPE = Text(
+    ko="결과의 모양이 {got}입니다. 이 입력에서는 {expected}이어야 합니다.",
+    en="The result has shape {got}; for this input it should be {expected}.",
+)
+WRONG_DTYPE = Text(
+    ko="결과의 자료형이 {got}입니다. 여기서 값이 깎였습니다. 이 입력에 필요한 자료형은 {expected}입니다.",
+    en="The result has dtype {got}, which loses precision; for this input it should be {expected}.",
+)
+NOT_FINITE = Text(
+    ko="모양은 맞습니다. 그러나 결과에 nan이나 inf가 있습니다.",
+    en="The shape is right, but the result contains nan or inf.",
+)
+CHANGED_INPUT = Text(
+    ko="돌려준 값은 맞습니다. 그러나 함수가 입력 배열을 바꾸었습니다. "
+    "호출한 쪽의 데이터가 바뀌지 않도록 새 배열에 계산하세요.",
+    en="The returned value is right, but your function changed its input array. "
+    "Compute into a new array, so that the caller's data stays as it was.",
+)
+UNKNOWN = Text(
+    ko="모양은 맞습니다. 값이 다릅니다. 아래가 값이 다른 가장 작은 입력입니다.",
+    en="The shape is right, the values differ. Below is the smallest input where they do.",
+)
+SHAPE_IS_RIGHT = Text(ko="모양은 맞습니다.", en="The shape is right.")
+
+VERDICTS = {
+    "passed": Text(ko="✓ 통과", en="✓ Passed"),
+    "wrong": Text(ko="✗ 다시", en="✗ Not yet"),
+    "untried": Text(ko="○ 시작 전", en="○ Not started"),
+}
+INPUT = Text(ko="입력", en="input")
+YOURS = Text(ko="내 결과", en="yours")
+EXPECTED = Text(ko="기대한 결과", en="expected")
+PRINTED = Text(ko="함수가 출력한 것", en="your function printed")
