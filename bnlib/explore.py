@@ -7,7 +7,7 @@ pictures travel with the page: nested `Stack`s of `Image`s, one level a slider, 
 import html
 import io
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 
@@ -41,6 +41,9 @@ class Choice:
     format: str = "{:g}"
     start: int = 0
     symbol: str = ""
+
+    def __post_init__(self):
+        object.__setattr__(self, "values", tuple(self.values))
 
     def texts(self) -> list[str]:
         """What the slider shows for each value."""
@@ -93,13 +96,14 @@ def explore(draw: Callable[..., Figure | None], **choices: Choice | Iterable) ->
 
 
 def _checked(name: str, choice: Choice | Iterable) -> Choice:
-    """The choice with its values in a tuple and a label, or ValueError saying what is wrong."""
+    """The choice with its values in a tuple and a label, or an error saying what is wrong."""
     if not isinstance(choice, Choice):
+        if not isinstance(choice, Iterable):
+            kind = type(choice).__name__
+            raise TypeError(f"{name}: expected a Choice or a list of values, got {kind}")
         choice = Choice(choice)
-    label = name if choice.label is None else choice.label
-    choice = Choice(
-        tuple(choice.values), label, choice.unit, choice.format, choice.start, choice.symbol
-    )
+    if choice.label is None:
+        choice = replace(choice, label=name)
     if len(choice.values) < 2:
         raise ValueError(f"{name}: expected at least two values, got {len(choice.values)}")
     if choice.start not in range(len(choice.values)):
@@ -109,8 +113,8 @@ def _checked(name: str, choice: Choice | Iterable) -> Choice:
     texts = choice.texts()
     if len(set(texts)) < len(texts):
         raise ValueError(f"{name}: expected values that format differently, got {texts}")
-    if isinstance(label, Mapping) and set(label) != set(LANGUAGES):
-        raise ValueError(f"{name}: expected a label in {LANGUAGES}, got {tuple(label)}")
+    if isinstance(choice.label, Mapping) and set(choice.label) != set(LANGUAGES):
+        raise ValueError(f"{name}: expected a label in {LANGUAGES}, got {tuple(choice.label)}")
     return choice
 
 
@@ -176,7 +180,8 @@ def _nest(frames: Iterable[ipywidgets.Image], sliders: list) -> ipywidgets.Widge
 
 
 def _control(choice: Choice, slider: ipywidgets.SelectionSlider) -> ipywidgets.HBox:
-    label = ipywidgets.HTML(_label_html(choice)).add_class("explorable-label")
+    label = ipywidgets.HTML(_label_html(choice), layout=ipywidgets.Layout(min_width="9em"))
+    label.add_class("explorable-label")
     layout = ipywidgets.Layout(flex_flow="row wrap", align_items="center")
     return ipywidgets.HBox([label, slider], layout=layout).add_class("explorable-control")
 

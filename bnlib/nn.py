@@ -35,11 +35,15 @@ class _OptionalBias:
                 init.zeros_(self.bias)
 
 
+class _NothingToAdd:
+    """torch from 2.13 on takes `bias=False` itself."""
+
+
 _TORCH_HAS_BIAS = "bias" in inspect.signature(nn.GroupNorm).parameters
-_Base = object if _TORCH_HAS_BIAS else _OptionalBias
+_BiasArgument = _NothingToAdd if _TORCH_HAS_BIAS else _OptionalBias
 
 
-class _BatchNorm(_Base):
+class _BatchNorm(_BiasArgument):
     """The bookkeeping of batch norm: which statistics to use, and which to keep.
 
     Batch statistics in training, and in evaluation without buffers; the buffers move only in
@@ -199,3 +203,182 @@ class _NormalizeAcrossRanks(Function):
         dweight = dweight.to(weight.dtype) if ctx.needs_input_grad[1] else None
         dbias = dbias.to(ctx.bias_dtype) if ctx.needs_input_grad[2] else None
         return dx, dweight, dbias, None, None, None, None
+
+
+class SyncBatchNorm(_BatchNorm, _TorchBatchNorm):
+    """torch.nn.SyncBatchNorm: in training, the batch is the union of all ranks' inputs.
+
+    Each rank sends (count, mean, M2) of its input, merged by `merge_moments`; uneven and empty
+    inputs count for what they hold. Works on every backend that gathers, gloo on the CPU
+    included, where torch's refuses. In evaluation, with one rank, or without an initialized
+    process group it is plain batch norm.
+
+    It inherits torch's `_BatchNorm` and not torch.nn.SyncBatchNorm, because
+    DistributedDataParallel refuses instances of that on the CPU.
+    Raises what batch norm raises, and ValueError if the union has one value per channel.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        process_group: dist.ProcessGroup | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(
+            num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias
+        )
+        self.process_group = process_group
+
+    @classmethod
+    def convert_sync_batchnorm(
+        cls, module: nn.Module, process_group: dist.ProcessGroup | None = None
+    ) -> nn.Module:
+        """Turn every BatchNorm1d/2d/3d, torch's or bnlib's, into this class, in place."""
+        plain = {BatchNorm1d, BatchNorm2d, BatchNorm3d}
+        for layer in module.modules():
+            if _TO_BNLIB.get(type(layer), type(layer)) in plain:
+                layer.__class__ = cls
+                layer.process_group = process_group
+        return module
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.dim() < 2:
+            raise ValueError(f"expected at least 2D input (got {input.dim()}D input)")
+        if input.size(1) == 0:
+            raise ValueError("SyncBatchNorm number of input channels should be non-zero")
+
+    def _normalize(self, input, running_mean, running_var, use_batch_statistics, momentum):
+        group = self._group() if self.training else None
+        if group is None:
+            return super()._normalize(
+                input, running_mean, running_var, use_batch_statistics, momentum
+            )
+        self._check_fits(input)
+        count, mean, var = self._statistics_across_ranks(input, group)
+        if running_mean is not None and count > 0:
+            with torch.no_grad():
+                running_mean.lerp_(mean.to(running_mean.dtype), momentum)
+                unbiased_var = var * (count / (count - 1))
+                running_var.lerp_(unbiased_var.to(running_var.dtype), momentum)
+        mean, var = _per_channel(mean, input.ndim), _per_channel(var, input.ndim)
+        return _NormalizeAcrossRanks.apply(
+            input, self.weight, self.bias, mean, (var + self.eps).rsqrt(), count, group
+        )
+
+    def _check_fits(self, input: Tensor) -> None:
+        """What `functional.batch_norm` refuses, before any rank waits for this one."""
+        if not input.is_floating_point():
+            raise NotImplementedError(f'"batch_norm" not implemented for {input.dtype}')
+        for name in "running_mean", "running_var", "weight", "bias":
+            vector = getattr(self, name)
+            if vector is not None and vector.numel() != input.size(1):
+                raise RuntimeError(
+                    f"{name} should contain {input.size(1)} elements not {vector.numel()}"
+                )
+
+    def _group(self) -> dist.ProcessGroup | None:
+        """The process group to average over, or None where there is nobody to ask."""
+        if not (dist.is_available() and dist.is_initialized()):
+            return None
+        group = self.process_group or dist.group.WORLD
+        return group if dist.get_world_size(group) > 1 else None
+
+    @torch.no_grad()
+    def _statistics_across_ranks(self, input: Tensor, group: dist.ProcessGroup):
+        own = channel_moments(input)
+        parts = [torch.empty_like(own) for _ in range(dist.get_world_size(group))]
+        dist.all_gather(parts, own, group=group)
+        counts, mean, m2 = merge_moments(torch.stack(parts))
+        count = int(counts[0])
+        if count == 1:
+            raise ValueError(
+                "Expected more than 1 value per channel when training, got 1 over all ranks, "
+                f"input size {input.size()} here"
+            )
+        return count, mean, m2 / max(count, 1)
+
+
+class _InstanceNorm(_BiasArgument):
+    def _apply_instance_norm(self, input: Tensor) -> Tensor:
+        return F.instance_norm(
+            input,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training or not self.track_running_stats,
+            self.momentum if self.momentum is not None else 0.0,
+            self.eps,
+        )
+
+
+class InstanceNorm1d(_InstanceNorm, nn.InstanceNorm1d):
+    """torch.nn.InstanceNorm1d for (N, C, L) and (C, L), by `bnlib.functional.instance_norm`."""
+
+
+class InstanceNorm2d(_InstanceNorm, nn.InstanceNorm2d):
+    """torch.nn.InstanceNorm2d for (N, C, H, W) and (C, H, W), by `functional.instance_norm`."""
+
+
+class InstanceNorm3d(_InstanceNorm, nn.InstanceNorm3d):
+    """torch.nn.InstanceNorm3d for (N, C, D, H, W) and (C, D, H, W), by `instance_norm`."""
+
+
+class LayerNorm(nn.LayerNorm):
+    """torch.nn.LayerNorm for (*, *normalized_shape), computed by `bnlib.functional.layer_norm`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+
+class GroupNorm(_BiasArgument, nn.GroupNorm):
+    """torch.nn.GroupNorm for (N, C, *), computed by `bnlib.functional.group_norm`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+
+
+class RMSNorm(nn.RMSNorm):
+    """torch.nn.RMSNorm for (*, *normalized_shape), computed by `bnlib.functional.rms_norm`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
+
+
+_TO_BNLIB = {
+    nn.BatchNorm1d: BatchNorm1d,
+    nn.BatchNorm2d: BatchNorm2d,
+    nn.BatchNorm3d: BatchNorm3d,
+    nn.SyncBatchNorm: SyncBatchNorm,
+    nn.InstanceNorm1d: InstanceNorm1d,
+    nn.InstanceNorm2d: InstanceNorm2d,
+    nn.InstanceNorm3d: InstanceNorm3d,
+    nn.LayerNorm: LayerNorm,
+    nn.GroupNorm: GroupNorm,
+    nn.RMSNorm: RMSNorm,
+}
+_TO_TORCH = {own: torchs for torchs, own in _TO_BNLIB.items()}
+
+
+def convert(model: nn.Module, to: str = "bnlib") -> nn.Module:
+    """Swap every norm layer of torch.nn for bnlib's, in place; `to="torch"` swaps back.
+
+    Only the class of a layer changes. Parameters, buffers, hooks, the training flag and the
+    layer's identity stay, so optimizers, shared layers and references to them keep working.
+    Subclasses of torch's layers, which may compute something else, are left alone, as are lazy
+    layers that have not seen an input and BatchNormAct2d, which torch has no match for.
+    Returns model. Raises ValueError if `to` is neither "bnlib" nor "torch".
+    """
+    if to not in ("bnlib", "torch"):
+        raise ValueError(f'to: expected "bnlib" or "torch", got {to!r}')
+    match_of = _TO_BNLIB if to == "bnlib" else _TO_TORCH
+    for layer in model.modules():
+        layer.__class__ = match_of.get(type(layer), type(layer))
+    return model

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 from numpy.typing import ArrayLike, NDArray
 
-# ------------------------------------------------------------------ one idea: normalize over axes
+# -------------------------------------------------------------------- one idea: normalize over axes
 
 
 class Normalized(NamedTuple):
@@ -139,7 +139,7 @@ def standardize(x: ArrayLike, axis: int | tuple[int, ...] = 0, eps: float = 0.0)
     return normalize(x, axis, eps).x_hat.astype(x.dtype)
 
 
-# ------------------------------------------------------------------------------------ scale and shift
+# ---------------------------------------------------------------------------------- scale and shift
 
 
 class Cache(NamedTuple):
@@ -185,7 +185,7 @@ def _backward(dy: ArrayLike, cache: Cache) -> tuple[NDArray, NDArray, NDArray]:
     return dx.reshape(cache.shape).astype(cache.dtype), dgamma, dbeta
 
 
-# ------------------------------------------------------------------------------------- the five norms
+# ----------------------------------------------------------------------------------- the five norms
 
 
 def batch_norm(
@@ -202,7 +202,7 @@ def batch_norm(
     Source: Ioffe & Szegedy 2015, Algorithm 1.
     """
     x, gamma, beta = _channels_first(x, gamma, beta)
-    if _values_per_channel(x) == 1:
+    if _values_per_channel(x.shape) == 1:
         raise ValueError(
             f"Expected more than 1 value per channel when training, got input size {x.shape}"
         )
@@ -253,7 +253,7 @@ def group_norm(
 
         y = gamma * (x - mean) / sqrt(var + eps) + beta
 
-    x      (N, C) or (N, C, *spatial), any float dtype; group g holds channels g*C/G .. (g+1)*C/G - 1
+    x      (N, C) or (N, C, *spatial), any float dtype; C / num_groups channels form a group
     gamma  (C,); beta (C,)
     Returns y, shaped like x, and the cache that `group_norm_backward` takes.
     Raises ValueError if num_groups does not divide C, if x has fewer than two dimensions, or if
@@ -295,7 +295,7 @@ def layer_norm(
     x      (..., *features), any float dtype
     gamma  (*features,); beta (*features,): gamma's shape says how many axes are features
     Returns y, shaped like x, and the cache that `layer_norm_backward` takes.
-    Raises ValueError if gamma is a scalar, or gamma or beta does not have the shape of x's last axes.
+    Raises ValueError if gamma is a scalar, or gamma or beta differs in shape from x's last axes.
     Source: Ba, Kiros & Hinton 2016.
     """
     x, gamma = _features_last(x, gamma)
@@ -318,7 +318,7 @@ def rms_norm(x: ArrayLike, gamma: ArrayLike, eps: float = 1e-6) -> tuple[NDArray
     x      (..., *features), any float dtype
     gamma  (*features,): its shape says how many axes are features
     Returns y, shaped like x, and the cache that `rms_norm_backward` takes.
-    Raises ValueError if gamma is a scalar or does not have the shape of x's last axes.
+    Raises ValueError if gamma is a scalar or differs in shape from x's last axes.
     Source: Zhang & Sennrich 2019.
     """
     x, gamma = _features_last(x, gamma)
@@ -332,7 +332,7 @@ def rms_norm_backward(dy: ArrayLike, cache: Cache) -> tuple[NDArray, NDArray]:
     return dx, dgamma
 
 
-# ------------------------------------------------------------------------- batch norm that remembers
+# ------------------------------------------------------------------------ batch norm that remembers
 
 
 class BatchNorm:
@@ -346,9 +346,7 @@ class BatchNorm:
     Source: Ioffe & Szegedy 2015, section 3.1; the moving average as in torch.nn.BatchNorm1d.
     """
 
-    def __init__(
-        self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1
-    ) -> None:
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1) -> None:
         self.eps = eps
         self.momentum = momentum
         self.training = True
@@ -379,7 +377,7 @@ class BatchNorm:
         """
         if self.training:
             y, cache = batch_norm(x, self.gamma, self.beta, self.eps)
-            self._track(cache.normalized, math.prod(cache.shape) // cache.shape[1])
+            self._track(cache.normalized, _values_per_channel(cache.shape))
             return y, cache
         x, gamma, beta = _channels_first(x, self.gamma, self.beta)
         mean = self.running_mean.reshape(_channel_shape(x))
@@ -402,11 +400,11 @@ class BatchNorm:
         self.running_var = (1 - momentum) * self.running_var + momentum * unbiased_var
 
 
-# -------------------------------------------------------------------------- dtypes, shapes and errors
+# ------------------------------------------------------------------------ dtypes, shapes and errors
 
 
 def as_float(name: str, value: ArrayLike) -> NDArray:
-    """Return value as an array of its own float dtype, integers as float64; else raise TypeError."""
+    """value as an array in its own float dtype, integers as float64; others raise TypeError."""
     array = np.asarray(value)
     if array.dtype.kind in "iu":
         return array.astype(np.float64)
@@ -432,13 +430,17 @@ def _channels_first(
     x, gamma, beta = as_float("x", x), as_float("gamma", gamma), as_float("beta", beta)
     if x.ndim < 2:
         raise ValueError(f"x: expected (N, C) or (N, C, *spatial), got shape {x.shape}")
-    _require_shape("gamma", gamma, x.shape[1:2])
-    _require_shape("beta", beta, x.shape[1:2])
+    for name, parameter in (("gamma", gamma), ("beta", beta)):
+        if parameter.shape != x.shape[1:2]:
+            raise ValueError(
+                f"{name}: expected shape {x.shape[1:2]}, one value for each channel of x "
+                f"{x.shape}, got {parameter.shape}"
+            )
     return x, gamma, beta
 
 
-def _values_per_channel(x: NDArray) -> int:
-    return math.prod(x.shape[:1] + x.shape[2:])
+def _values_per_channel(shape: tuple[int, ...]) -> int:
+    return math.prod(shape[:1] + shape[2:])
 
 
 def _channel_shape(x: NDArray) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""The one table of tolerances. Every test that compares numbers takes its bound from here.
+"""The one table of tolerances, each with its reason: what a norm's output may err by, per dtype.
 
 u is the unit roundoff of a dtype: storing a real number in it errs by at most u of that number.
 kappa = |mean| / std of the values that share statistics: subtracting the mean from them magnifies
@@ -55,7 +55,8 @@ TOLERANCES = {
         forward_per_kappa=2 * U32,
         gradient=U16 + 16 * U32,
         gradient_per_kappa=2 * U32,
-        reason="computed as float32 (or wider) from the stored halves, then rounded once to fp16",
+        reason="computed as float32 (or wider) from the stored halves, then rounded once to fp16 "
+        "(draw dy so that dx is of order 1: below 6e-5 fp16 has fewer digits)",
     ),
     "bfloat16": Tolerance(
         unit_roundoff=UB16,

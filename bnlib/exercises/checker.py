@@ -137,7 +137,9 @@ def run(function: Callable, case: tuple) -> Outcome:
 
 
 def behaves_like(function: Callable, cases: list[tuple], outcomes: list[Outcome]) -> bool:
-    return all(agree(outcome, run(function, case)) for case, outcome in zip(cases, outcomes))
+    return all(
+        agree(outcome, run(function, case)) for case, outcome in zip(cases, outcomes, strict=True)
+    )
 
 
 def agree(first: Outcome, second: Outcome) -> bool:

@@ -1,0 +1,45 @@
+# Two commands matter: `make book` builds and serves the book, `make test` checks everything.
+# The others: lab, notebooks, bench, format.
+
+PYTHON ?= python3
+SERVE ?= 1
+BIN = .venv/bin
+# Python 3.11 or newer, or a message that says so.
+CHECK_PYTHON = import sys; sys.version_info >= (3, 11) or sys.exit(f"Python 3.11 or newer is needed, found {sys.version.split()[0]}. Name one: make PYTHON=python3.12")
+
+.PHONY: book test lab notebooks bench format
+.DEFAULT_GOAL = book
+
+.venv/bin/python:
+	@$(PYTHON) -c '$(CHECK_PYTHON)'
+	$(PYTHON) -m venv .venv
+
+# What building needs: no torch, no kernels.
+.venv/book: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[book]'
+	@touch $@
+
+# Everything.
+.venv/all: requirements.txt pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch .venv/book $@
+
+book: .venv/book
+	$(BIN)/python _ext/build.py $(if $(filter 0,$(SERVE)),--no-serve)
+
+test: .venv/all
+	$(BIN)/python _ext/build.py --no-serve
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/python -m pytest
+
+lab: .venv/all
+	$(BIN)/jupyter lab chapters
+
+notebooks: .venv/all
+	$(BIN)/python _ext/execute.py
+
+bench: .venv/all
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+format: .venv/all
+	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

@@ -1,0 +1,86 @@
+"""Execute the chapters that changed, and store outputs that are the same bytes in every run.
+
+    python _ext/execute.py                     every chapter whose code, or whose bnlib, changed
+    python _ext/execute.py chapters/01_*.ipynb just these, changed or not
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import sys
+from pathlib import Path
+
+import nbclient
+import nbformat
+
+ROOT = Path(__file__).parent.parent
+CHAPTERS = ROOT / "chapters"
+KNOWN = ROOT / "_build" / "executed.json"
+WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
+DRAWN_BY = ("numpy", "matplotlib", "pillow", "scikit-learn", "ipywidgets", "torch")
+
+
+def execute(path: Path) -> str:
+    """The notebook's text after running every cell in a fresh kernel, in its stored form."""
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata.pop("widgets", None)
+    client = nbclient.NotebookClient(
+        notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}
+    )
+    client.execute(env={**os.environ, "PYTHONHASHSEED": "0"})
+    return stored_form(notebook)
+
+
+def stored_form(notebook: nbformat.NotebookNode) -> str:
+    """Drop what differs between runs and machines: timings, versions, random widget ids."""
+    notebook.metadata["kernelspec"] = {
+        "display_name": "Python 3",
+        "language": "python",
+        "name": "python3",
+    }
+    notebook.metadata["language_info"] = {"name": "python"}
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        for output in cell.get("outputs", []):
+            output.get("metadata", {}).pop("execution", None)
+    text = nbformat.writes(notebook, indent=1) + "\n"
+    state = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
+    for number, model_id in enumerate(state):
+        text = text.replace(model_id, f"{number:032x}")
+    return text
+
+
+def fingerprint(path: Path) -> str:
+    """What a chapter's outputs depend on: its code, bnlib, and the libraries that draw."""
+    notebook = json.loads(path.read_text("utf-8"))
+    code = ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code"]
+    package = [p.read_text("utf-8") for p in sorted((ROOT / "bnlib").rglob("*.py"))]
+    package.append((ROOT / "bnlib" / "book.mplstyle").read_text("utf-8"))
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in DRAWN_BY]
+    return hashlib.sha256("\0".join([*code, *package, *versions]).encode()).hexdigest()
+
+
+def main() -> None:
+    named = [Path(name).resolve() for name in sys.argv[1:]]
+    known = json.loads(KNOWN.read_text("utf-8")) if KNOWN.exists() else {}
+    for path in named or sorted(CHAPTERS.glob("*.ipynb")):
+        if not named and known.get(path.name) == fingerprint(path):
+            print(f"{path.name}: unchanged")
+            continue
+        before, after = path.read_text("utf-8"), execute(path)
+        if after != before:
+            # A new file that replaces the old one: an interrupted run leaves no half notebook.
+            unfinished = path.with_suffix(".unfinished")
+            unfinished.write_text(after, "utf-8")
+            unfinished.replace(path)
+        print(f"{path.name}: {'same outputs' if after == before else 'new outputs'}")
+        known[path.name] = fingerprint(path)
+        KNOWN.parent.mkdir(exist_ok=True)
+        KNOWN.write_text(json.dumps(known, indent=1), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

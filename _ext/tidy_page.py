@@ -1,0 +1,55 @@
+"""Small repairs to what the theme and its helpers put on a page."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.application import Sphinx
+
+# require.js takes a global of this name, set before it loads, as its configuration. html-manager
+# would otherwise look for its fonts beside the page.
+REQUIRE_PATHS = (
+    'var require = {paths: {"@jupyter-widgets/html-manager/dist": '
+    '"https://cdn.jsdelivr.net/npm/@jupyter-widgets/html-manager@1.0.6/dist"}}'
+)
+
+
+def machinery() -> str:
+    """What every page depends on besides its notebook, so that a change rebuilds them all."""
+    root = Path(__file__).parent
+    folders = (root, root.parent / "bnlib" / "exercises")
+    files = [path for folder in folders for path in sorted(folder.rglob("*.[ph][yt]*"))]
+    texts = [path.read_bytes() for path in files if path.suffix in {".py", ".html"}]
+    return hashlib.sha256(b"".join(texts)).hexdigest()
+
+
+def label_sections(app: Sphinx, doctree: nodes.document) -> None:
+    """Make a section's explicit label its id: headings differ between languages, labels do not."""
+    for section in doctree.findall(nodes.section):
+        labels = {id for name, id in doctree.nameids.items() if doctree.nametypes.get(name)}
+        section["ids"].sort(key=lambda id: id not in labels)
+
+
+def add_scripts(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
+    app.add_js_file(None, body=REQUIRE_PATHS, priority=100)
+    app.add_js_file("book.mjs", type="module")
+
+
+def drop_thebe(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
+    """Jupyter Book always loads sphinx-thebe, which declares one constant twice on a page."""
+    context["script_files"] = [
+        script
+        for script in context["script_files"]
+        if "thebe" not in str(getattr(script, "filename", script)).lower()
+        and "thebe" not in str(getattr(script, "attributes", {}).get("body", "")).lower()
+    ]
+
+
+def setup(app: Sphinx) -> dict:
+    app.add_config_value("machinery", machinery(), "env")
+    app.connect("doctree-read", label_sections, priority=100)  # before the contents are collected
+    app.connect("html-page-context", add_scripts)
+    app.connect("html-page-context", drop_thebe, priority=900)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
