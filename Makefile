@@ -31,6 +31,7 @@ test: .venv/all
 	$(BIN)/python _ext/build.py --no-serve
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --nbval chapters
 
 lab: .venv/all
 	$(BIN)/jupyter lab chapters

@@ -1,7 +1,7 @@
 """Build the book: bnlib's wheel for the page, both languages, and the page that picks one.
 
-    python _ext/build.py           build into _build/html, print the address and serve it
-    python _ext/build.py --no-serve
+python _ext/build.py           build into _build/html, print the address and serve it
+python _ext/build.py --no-serve
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Execute the chapters that changed, and store outputs that are the same bytes in every run.
 
-    python _ext/execute.py                     every chapter whose code, or whose bnlib, changed
-    python _ext/execute.py chapters/01_*.ipynb just these, changed or not
+python _ext/execute.py                     every chapter whose code, or whose bnlib, changed
+python _ext/execute.py chapters/01_*.ipynb just these, changed or not
 """
 
 from __future__ import annotations
@@ -46,11 +46,12 @@ def stored_form(notebook: nbformat.NotebookNode) -> str:
         cell.metadata.pop("execution", None)
         for output in cell.get("outputs", []):
             output.get("metadata", {}).pop("execution", None)
-    text = nbformat.writes(notebook, indent=1) + "\n"
+    text = nbformat.writes(notebook)
     state = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
-    for number, model_id in enumerate(state):
+    for number, model_id in enumerate(state):  # in the order the widgets were made
         text = text.replace(model_id, f"{number:032x}")
-    return text
+    # Written again, because keys are sorted and the ids are keys.
+    return nbformat.writes(nbformat.reads(text, as_version=4)).rstrip("\n") + "\n"
 
 
 def fingerprint(path: Path) -> str:

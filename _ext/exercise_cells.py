@@ -10,11 +10,12 @@ import json
 from html import escape
 from pathlib import Path
 
-from bnlib import exercises
 from docutils import nodes
 from docutils.parsers.rst import Directive
 from sphinx.application import Sphinx
 from words import WORDS
+
+from bnlib import exercises
 
 
 def replace_cells(app: Sphinx, docname: str, source: list[str]) -> None:
@@ -57,7 +58,7 @@ class ExerciseEditor(Directive):
                 f'</div><div class="exercise-buttons" hidden>{buttons}</div>'
                 f'<div class="exercise-answer" role="status" aria-label="{words["answer"]}"></div>'
                 f'<details class="exercise-hints"><summary>{words["hint"]}</summary>'
-                f'<ol>{hints}</ol></details>'
+                f"<ol>{hints}</ol></details>"
                 f'<details class="exercise-solution"><summary>{words["solution"]}</summary>'
             ),
             python(exercise.solution_source),

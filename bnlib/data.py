@@ -227,7 +227,7 @@ def _download(urls: list[str], path: Path, sha256: str) -> bytes:
         try:
             _transfer(url, partial)
         except (OSError, http.client.HTTPException) as error:
-            failures.append(f"  {url}: {error or type(error).__name__}")
+            failures.append(f"  {url}: {str(error) or type(error).__name__}")
             continue
         content = _verified(partial, sha256)
         if content is not None:

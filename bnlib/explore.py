@@ -6,7 +6,7 @@ pictures travel with the page: nested `Stack`s of `Image`s, one level a slider, 
 
 import html
 import io
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
@@ -89,8 +89,7 @@ def explore(draw: Callable[..., Figure | None], **choices: Choice | Iterable) ->
     sliders = [_slider(choice) for choice in checked.values()]
     figure = _nest(iter(frames), sliders).add_class("explorable-figure")
     controls = [
-        _control(choice, slider)
-        for (name, choice), slider in zip(checked.items(), sliders, strict=True)
+        _control(choice, slider) for choice, slider in zip(checked.values(), sliders, strict=True)
     ]
     return Explorable(figure, controls, checked)
 
@@ -168,7 +167,7 @@ def _slider(choice: Choice) -> ipywidgets.SelectionSlider:
     return ipywidgets.SelectionSlider(options=choice.texts(), index=choice.start, layout=layout)
 
 
-def _nest(frames: Iterable[ipywidgets.Image], sliders: list) -> ipywidgets.Widget:
+def _nest(frames: Iterator[ipywidgets.Image], sliders: list) -> ipywidgets.Widget:
     """Stacks as deep as there are sliders; each is linked on the client to the slider it obeys."""
     if not sliders:
         return next(frames)

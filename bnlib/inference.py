@@ -34,9 +34,9 @@ class _Population:
         self.degrees_of_freedom_within = 0
         self.batches = 0
 
-    def add(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        """Take in one mini-batch; the signature is that of a forward hook."""
-        batch = bnn.channel_moments(inputs[0])
+    def add(self, layer: nn.Module, args: tuple, kwargs: dict, output: Tensor) -> None:
+        """Take in one mini-batch; the signature is that of a forward hook with keywords."""
+        batch = bnn.channel_moments(args[0] if args else kwargs["input"])
         self.pooled = bnn.merge_moments(torch.stack([self.pooled, batch]))
         self.m2_within_batches += batch[2]
         self.degrees_of_freedom_within += max(int(batch[0, 0]) - 1, 0)
@@ -73,7 +73,7 @@ def population_statistics(
 
     Sets num_batches_tracked to the number of batches. Buffers are written at the end, so an
     error leaves them as they were; training flags are restored in any case. A layer that no
-    batch reaches keeps its statistics.
+    batch reaches keeps its statistics. In a process group each rank counts its own batches.
     Raises ValueError if model has no batch norm with running statistics, if batches hold no
     values, or if a batch holds one value per channel.
     Source: Ioffe & Szegedy 2015, Algorithm 2, lines 8 to 10.
@@ -85,7 +85,7 @@ def population_statistics(
     with ExitStack() as undo:
         _normalize_by_batch_alone(model, layers, undo)
         for layer, population in populations.items():
-            undo.callback(layer.register_forward_hook(population.add).remove)
+            undo.callback(layer.register_forward_hook(population.add, with_kwargs=True).remove)
         for batch in batches:
             model(batch[0] if isinstance(batch, tuple | list) else batch)
     fed = {layer: p for layer, p in populations.items() if p.degrees_of_freedom_within}

@@ -133,8 +133,7 @@ def channel_moments(input: Tensor) -> Tensor:
     """
     axes = (0, *range(2, input.ndim))
     count = input.numel() // input.shape[1]
-    on_cpu = input.device.type == "cpu"
-    wide = input.to(torch.float64 if on_cpu else torch.promote_types(input.dtype, torch.float32))
+    wide = input.to(_wide_dtype(input))
     mean = wide.sum(axes) / max(count, 1)
     m2 = (wide - _per_channel(mean, input.ndim)).square().sum(axes)
     return torch.stack([torch.full_like(mean, count), mean, m2]).to(torch.float64)
@@ -157,6 +156,13 @@ def merge_moments(parts: Tensor) -> Tensor:
     return torch.stack([count, mean, m2])
 
 
+def _wide_dtype(input: Tensor) -> torch.dtype:
+    """What statistics are computed in: float64 is cheap on the CPU, elsewhere float32 does."""
+    if input.device.type == "cpu":
+        return torch.float64
+    return torch.promote_types(input.dtype, torch.float32)
+
+
 def _per_channel(vector: Tensor, ndim: int) -> Tensor:
     return vector.reshape(1, -1, *[1] * (ndim - 2))
 
@@ -175,7 +181,6 @@ class _NormalizeAcrossRanks(Function):
     def forward(ctx, input, weight, bias, mean, inv_std, count, group):
         ctx.save_for_backward(input, weight, mean, inv_std)
         ctx.count, ctx.group = count, group
-        ctx.bias_dtype = None if bias is None else bias.dtype
         output = (input - mean) * inv_std
         if weight is not None:
             output = output * _per_channel(weight, input.ndim)
@@ -199,10 +204,11 @@ class _NormalizeAcrossRanks(Function):
             dx = (dy - mean_dy - x_hat * mean_dy_x_hat) * inv_std
             if weight is not None:
                 dx = dx * _per_channel(weight, input.ndim)
-            dx = dx.to(input.dtype)
-        dweight = dweight.to(weight.dtype) if ctx.needs_input_grad[1] else None
-        dbias = dbias.to(ctx.bias_dtype) if ctx.needs_input_grad[2] else None
-        return dx, dweight, dbias, None, None, None, None
+        if not ctx.needs_input_grad[1]:
+            dweight = None
+        if not ctx.needs_input_grad[2]:
+            dbias = None
+        return dx, dweight, dbias, None, None, None, None  # autograd casts to the inputs' dtypes
 
 
 class SyncBatchNorm(_BatchNorm, _TorchBatchNorm):
@@ -267,9 +273,12 @@ class SyncBatchNorm(_BatchNorm, _TorchBatchNorm):
                 running_mean.lerp_(mean.to(running_mean.dtype), momentum)
                 unbiased_var = var * (count / (count - 1))
                 running_var.lerp_(unbiased_var.to(running_var.dtype), momentum)
-        mean, var = _per_channel(mean, input.ndim), _per_channel(var, input.ndim)
+        mean, inv_std = (
+            _per_channel(statistic, input.ndim).to(_wide_dtype(input))
+            for statistic in (mean, (var + self.eps).rsqrt())
+        )
         return _NormalizeAcrossRanks.apply(
-            input, self.weight, self.bias, mean, (var + self.eps).rsqrt(), count, group
+            input, self.weight, self.bias, mean, inv_std, count, group
         )
 
     def _check_fits(self, input: Tensor) -> None:

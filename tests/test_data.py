@@ -343,7 +343,7 @@ def test_the_next_mirror_is_tried_and_never_given_anothers_half(cache, start_ser
 
 def test_other_mirrors_can_be_named_in_the_environment(server, start_server, monkeypatch):
     first, second = start_server({}), start_server()
-    monkeypatch.setenv("BNLIB_DATA_URL", f"{first.url} {second.url}/")
+    monkeypatch.setenv("BNLIB_DATA_URL", f"{first.url} {second.url}/data/")
     assert_is_tiny(load("tiny"))
     assert not server.requests and first.requests and len(second.requests) == 4
 

@@ -112,7 +112,7 @@ def test_a_shared_layer_pools_its_calls():
             self.bn = nn.BatchNorm1d(3)
 
         def forward(self, x):
-            return self.bn(x) + self.bn(x + 10)
+            return self.bn(x) + self.bn(input=x + 10)
 
     net, x = Twice(), torch.randn(7, 3)
     population_statistics(net, [x])
@@ -291,7 +291,7 @@ class Residual(nn.Module):
 
 
 class Shares(nn.Module):
-    """Nothing to fold: a layer called twice, one read twice, a subclass, no statistics."""
+    """Nothing to fold: called twice, read twice, another class, parametrized, no statistics."""
 
     def __init__(self):
         super().__init__()
@@ -299,12 +299,15 @@ class Shares(nn.Module):
         self.twice, self.after = nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4)
         self.read_twice, self.one = nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4)
         self.standardized, self.two = StandardizedConv(4, 4, 1), nn.BatchNorm2d(4)
+        self.parametrized = nn.utils.parametrizations.weight_norm(nn.Conv2d(4, 4, 1))
+        self.three = nn.BatchNorm2d(4)
         self.conv, self.untracked = nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4, track_running_stats=False)
 
     def forward(self, x):
         x = self.after(self.twice(self.twice(self.first(x))))
         y = self.read_twice(x)
-        return self.untracked(self.conv(self.two(self.standardized(self.one(y) + y))))
+        y = self.two(self.standardized(self.one(y) + y))
+        return self.untracked(self.conv(self.three(self.parametrized(y))))
 
 
 def batch_norms(model):
@@ -317,7 +320,7 @@ def batch_norms(model):
         (lambda: nn.Sequential(nn.Conv2d(4, 3, 2), nn.BatchNorm2d(3), bnn.BatchNorm2d(3)), 0),
         (lambda: nn.Sequential(Residual(fused=False), nn.ReLU(), Residual(fused=True)), 0),
         (lambda: nn.Sequential(nn.Conv2d(4, 3, 2), bnn.BatchNormAct2d(3)), 0),
-        (Shares, 5),
+        (Shares, 6),
         (lambda: nn.Sequential(nn.Conv2d(4, 3, 2), nn.ReLU()), 0),
     ],
     ids=["sequential", "residual", "activation", "nothing to fold", "no batch norm"],
@@ -332,6 +335,7 @@ def test_fold_model_is_evaluation_mode(make, left):
     error = (folded(x) - expected).abs().max() / expected.abs().max()
     assert error <= TOLERANCES["float64"].forward_per_max_y
     assert len(batch_norms(folded)) == left
+    assert not {*model.parameters()} & {*folded.parameters()}
     assert model.state_dict().keys() == before.keys()
     for key, value in before.items():
         assert torch.equal(model.state_dict()[key], value), "the given model changed"

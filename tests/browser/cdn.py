@@ -29,7 +29,9 @@ def answer(route: Route) -> None:
     if file is None:
         route.continue_()
     elif file.is_file():
-        kind = "text/javascript" if file.suffix in {".js", ".mjs"} else mimetypes.guess_type(file)[0]
+        kind = (
+            "text/javascript" if file.suffix in {".js", ".mjs"} else mimetypes.guess_type(file)[0]
+        )
         headers = {
             "content-type": kind or "application/octet-stream",
             "access-control-allow-origin": "*",

@@ -1,0 +1,249 @@
+"""The exercises as a reader solves them: in the page, right and wrong."""
+
+import inspect
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from bnlib.exercises import Exercise, catalog
+
+LANGUAGES = ("ko", "en")
+PAGE = "chapters/01_standardization.html"
+FIRST = catalog()[0]
+
+
+def card(page: Page, exercise: Exercise):
+    return page.locator(f'.exercise[data-exercise="{exercise.id}"]')
+
+
+def write(page: Page, exercise: Exercise, code: str) -> None:
+    """Replace the editor's text as a reader would: click, select all, type."""
+    content = card(page, exercise).locator(".cm-content")
+    content.scroll_into_view_if_needed()
+    content.click()
+    page.keyboard.press("Control+A")
+    page.keyboard.insert_text(code)
+
+
+def run(page: Page, exercise: Exercise, seconds: float = 60) -> dict[str, str]:
+    """Press Run and wait for the answer."""
+    this = card(page, exercise)
+    this.evaluate("card => delete card.dataset.milliseconds")
+    this.locator(".exercise-run").click()
+    finished = f'.exercise[data-exercise="{exercise.id}"][data-milliseconds]'
+    page.wait_for_selector(finished, timeout=seconds * 1000)
+    return dict(this.evaluate("card => ({...card.dataset})"))
+
+
+def answer(page: Page, exercise: Exercise) -> str:
+    return card(page, exercise).locator(".exercise-answer").inner_text()
+
+
+def wrong_cell(exercise: Exercise, function) -> str:
+    """A cell whose answer is one of the exercise's mistakes, under the name the reader uses."""
+    module = inspect.getmodule(exercise.solution)
+    function = getattr(function, "func", function)
+    constants = "".join(
+        f"{name} = {value!r}\n" for name, value in vars(module).items() if name.isupper()
+    )
+    source = inspect.getsource(function)
+    definition = source[source.index("def ") :]
+    helper = exercise.solution_source if exercise.solution.__name__ in definition else ""
+    return f'{constants}{helper}\n{definition}\ncheck("{exercise.id}", {function.__name__})\n'
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_stub_solution_and_every_mistake(open_page, language):
+    page = open_page(f"{language}/{PAGE}")
+    for exercise in catalog():
+        stub = run(page, exercise)
+        assert (stub["state"], stub["mistake"]) == ("untried", "not_attempted")
+        for mistake in exercise.mistakes:
+            write(page, exercise, wrong_cell(exercise, mistake.functions[-1]))
+            said = run(page, exercise)
+            assert (said["state"], said["mistake"]) == ("wrong", mistake.name)
+            assert getattr(mistake.message, language) in answer(page, exercise)
+        write(page, exercise, f"{exercise.solution_source}\n\n{exercise.check_line}")
+        assert run(page, exercise)["state"] == "passed"
+        expect(
+            page.locator(f'.bd-sidebar-secondary .is-solved[href="#ex-{exercise.id}"]')
+        ).to_have_count(1)
+    assert page.complaints.found == []
+
+
+def test_python_is_fetched_on_the_first_run_only(open_page, capsys):
+    page = open_page(f"ko/{PAGE}")
+    fetched = []
+    page.on("request", lambda request: fetched.append(request.url))
+    card(page, FIRST).locator(".cm-content").scroll_into_view_if_needed()
+    page.wait_for_load_state("networkidle")
+    assert not [url for url in fetched if "pyodide" in url or url.endswith(".whl")]
+    write(page, FIRST, f"{FIRST.solution_source}\n\n{FIRST.check_line}")
+    card(page, FIRST).locator(".exercise-run").click()
+    expect(card(page, FIRST).locator(".exercise-answer")).to_contain_text("파이썬을 불러오는")
+    page.wait_for_selector(".exercise[data-milliseconds]", timeout=60_000)
+    first = int(card(page, FIRST).get_attribute("data-milliseconds"))
+    assert [url for url in fetched if url.endswith(".whl")]
+    fetched.clear()
+    next_ones = sorted(int(run(page, FIRST)["milliseconds"]) for _ in range(5))
+    assert fetched == []
+    pyodide = milliseconds_of_pyodide_alone(page)
+    with capsys.disabled():
+        print(
+            f"\n  first check {first / 1000:.1f} s ({first / pyodide:.2f} x Pyodide with NumPy "
+            f"alone), next {next_ones[2]} ms (median of 5)"
+        )
+
+
+def milliseconds_of_pyodide_alone(page: Page) -> float:
+    """Start Pyodide and NumPy in another worker of this page, and nothing of ours."""
+    return page.evaluate(
+        """() => new Promise((resolve, reject) => {
+            const code = `import { loadPyodide } from
+                "https://cdn.jsdelivr.net/pyodide/v0.27.7/full/pyodide.mjs";
+                const start = performance.now();
+                const pyodide = await loadPyodide({ packages: ["numpy"] });
+                pyodide.runPython("import numpy");
+                postMessage(performance.now() - start);`;
+            const address = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
+            const worker = new Worker(address, { type: "module" });
+            worker.onmessage = ({ data }) => { worker.terminate(); resolve(data); };
+            worker.onerror = reject;
+        })"""
+    )
+
+
+def test_code_survives_reload_and_the_other_language(open_page):
+    page = open_page(f"en/{PAGE}")
+    write(page, FIRST, "# half an answer")
+    page.reload()
+    card(page, FIRST).scroll_into_view_if_needed()
+    expect(card(page, FIRST).locator(".cm-content")).to_contain_text("# half an answer")
+    page.locator(".language-switch a").click()
+    page.wait_for_url("**/ko/**")
+    card(page, FIRST).scroll_into_view_if_needed()
+    expect(card(page, FIRST).locator(".cm-content")).to_contain_text("# half an answer")
+    page.on("dialog", lambda dialog: dialog.accept())
+    card(page, FIRST).locator(".exercise-reset").click()
+    expect(card(page, FIRST).locator(".cm-content")).to_contain_text("raise NotImplementedError")
+
+
+@pytest.mark.parametrize(
+    ("code", "mistake", "says"),
+    [
+        ("def standardize(x:\n    pass", "syntax_error", "Line 1"),
+        ("def standardize(x):\n    y = x\n    return z\n", "raised", "line 3"),
+        ("def standardize(x):\n    print(x)\n", "returned_none", "None"),
+        ("def standardize(x):\n    return x[0]\n", "wrong_shape", "(2,)"),
+        ("def standardize(x):\n    return str(x)\n", "wrong_type", "str"),
+        (
+            "def standardize(x):\n    x -= x.mean(axis=0)\n    x /= x.std(axis=0)\n    return x\n",
+            "changed_input",
+            "input array",
+        ),
+        (
+            "def standardize(x):\n"
+            "    return ((x - x.mean(axis=0)) / x.std(axis=0)).astype(np.float16)\n",
+            "wrong_dtype",
+            "float16",
+        ),
+        ("def standardize():\n    pass\n", "call_failed", "could not be called"),
+        ("standardize = 3\n", "not_callable", "int"),
+        ("x = 1\n", "nothing_checked", "check(...)"),
+        ("raise SystemExit\n", "raised", "SystemExit"),
+        ("def standardize(x):\n    return standardize(x)\n", "raised", "RecursionError"),
+    ],
+)
+def test_an_answer_that_goes_wrong_is_told_how(open_page, code, mistake, says):
+    page = open_page(f"en/{PAGE}")
+    check_line = "" if mistake in ("nothing_checked", "syntax_error") else FIRST.check_line
+    write(page, FIRST, f"{code}{check_line}\n")
+    assert run(page, FIRST)["mistake"] == mistake
+    assert says in answer(page, FIRST)
+    write(page, FIRST, f"{FIRST.solution_source}\n\n{FIRST.check_line}")
+    assert run(page, FIRST)["state"] == "passed", "the page is not usable any more"
+    assert page.complaints.found == []
+
+
+ENDLESS = "def standardize(x):\n    while True:\n        pass\n\n" + FIRST.check_line
+
+
+def test_endless_loop_is_stopped_and_the_code_kept(open_page):
+    page = open_page(f"ko/{PAGE}")
+    write(page, FIRST, ENDLESS)
+    assert run(page, FIRST)["mistake"] == "timed_out"
+    assert "끝나지 않는 반복" in answer(page, FIRST)
+    expect(card(page, FIRST).locator(".cm-content")).to_contain_text("while True")
+    second = catalog()[1]
+    write(page, second, f"{second.solution_source}\n\n{second.check_line}")
+    assert run(page, second)["state"] == "passed"
+
+
+def test_reader_can_stop_a_run(open_page):
+    page = open_page(f"en/{PAGE}")
+    write(page, FIRST, ENDLESS)
+    button = card(page, FIRST).locator(".exercise-run")
+    button.click()
+    expect(card(page, FIRST).locator(".exercise-answer")).to_have_text("Running.", timeout=60_000)
+    expect(button).to_have_text("Stop")
+    button.click()
+    expect(card(page, FIRST).locator(".exercise-answer")).to_contain_text("Stopped.")
+    write(page, FIRST, f"{FIRST.solution_source}\n\n{FIRST.check_line}")
+    assert run(page, FIRST)["state"] == "passed"
+
+
+def test_no_network_is_said_and_a_later_run_works(open_page):
+    page = open_page(f"en/{PAGE}")
+    card(page, FIRST).locator(".cm-content").scroll_into_view_if_needed()
+    page.wait_for_load_state("networkidle")
+    page.context.route("**/pyodide/**", lambda route: route.abort())
+    said = run(page, FIRST)
+    assert said["mistake"] == "not_loaded"
+    assert "Check the network" in answer(page, FIRST)
+    page.context.unroute("**/pyodide/**")
+    assert run(page, FIRST)["mistake"] == "not_attempted"
+
+
+def test_keyboard_alone(open_page):
+    page = open_page(f"en/{PAGE}")
+    content = card(page, FIRST).locator(".cm-content")
+    content.scroll_into_view_if_needed()
+    content.focus()
+    page.keyboard.press("Control+A")
+    page.keyboard.insert_text(f"{FIRST.solution_source}\n\n{FIRST.check_line}")
+    page.keyboard.press("Control+Enter")
+    expect(card(page, FIRST).locator(".exercise-answer")).to_contain_text("Passed", timeout=60_000)
+    page.keyboard.press("Escape")
+    page.keyboard.press("Tab")
+    expect(card(page, FIRST).locator(".exercise-run")).to_be_focused()
+
+
+def test_hints_come_one_by_one_and_the_solution_on_demand(open_page):
+    page = open_page(f"en/{PAGE}")
+    this = card(page, FIRST)
+    for shown, hint in enumerate(FIRST.hints, start=1):
+        this.locator(".exercise-buttons .exercise-hint").click()
+        expect(this.locator(".exercise-hints li:visible")).to_have_count(shown)
+        expect(this.locator(".exercise-hints")).to_contain_text(hint.en)
+    solution = this.locator("details.exercise-solution pre")
+    expect(solution).not_to_be_visible()
+    this.locator(".exercise-buttons .exercise-solution").click()
+    expect(solution).to_have_text(FIRST.solution_source)
+
+
+def test_statement_and_solution_without_javascript(open_page):
+    page = open_page(f"en/{PAGE}", java_script_enabled=False)
+    this = card(page, FIRST)
+    expect(this.locator(".exercise-editor pre")).to_have_text(FIRST.stub)
+    this.locator("details.exercise-solution summary").click()
+    expect(this.locator("details.exercise-solution pre")).to_be_visible()
+
+
+def test_works_where_local_storage_is_refused(open_page):
+    page = open_page(f"en/{PAGE}")
+    page.add_init_script(
+        "Object.defineProperty(window, 'localStorage', {get() { throw new Error('refused') }})"
+    )
+    page.reload()
+    write(page, FIRST, f"{FIRST.solution_source}\n\n{FIRST.check_line}")
+    assert run(page, FIRST)["state"] == "passed"
