@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-BLOCK = 2**18  # elements: 1 MiB of float32, so a block and its scratch stay in the cache
+BLOCK = 2**20  # elements: 4 MiB of float32, so a block and its scratch stay in the last cache
 SMALLEST = 2**15  # elements: below this, Python calls cost more than the formulas' float64
 LONGEST_SUM = 2**16  # elements of one float32 sum: few enough to be exact for a constant
-PARTS = 16  # a block of rows is summed in parts, so that a thread sums the rows it has written
+PARTS = 16  # columns are summed in parts, so that a thread sums the elements it has written
 SAFE_SQUARES = (1e-24, 1e30)  # var + eps for which float32 squares neither underflow nor overflow
 
 
@@ -35,7 +35,7 @@ def normalize(
     if layout is None:
         return None
     y = torch.empty_like(x)
-    forward = _normalize_rows if layout.rows else _normalize_columns
+    forward = _normalize_rows if layout.rows else _normalize_batch
     mean, var = forward(
         layout.view(x), layout.affine(weight), layout.affine(bias), eps, centered, layout.view(y)
     )
@@ -61,7 +61,7 @@ def gradient(
     if layout is None or not _is_plain(dy) or not _squares_are_safe(var + eps, x.dtype):
         return None
     dx = torch.empty_like(x)
-    backward = _gradient_rows if layout.rows else _gradient_columns
+    backward = _gradient_rows if layout.rows else _gradient_batch
     dweight, dbias = backward(
         layout.view(x),
         layout.affine(weight),
@@ -76,23 +76,25 @@ def gradient(
 
 @dataclass(frozen=True)
 class _Layout:
-    """How x is seen: as rows (outer, kept, parameters, inner), or as columns (values, channels).
+    """How x is seen, in memory order: as rows, or as a batch.
 
-    In rows a statistic runs over all axes but `kept`, and the affine parameters change with
-    `kept`, with `parameters` or with both: batch norm is (N, C, 1, L), instance norm
-    (1, N * C, 1, L), layer norm (1, M, K, 1), group norm (1, N * G, C / G, L).
-    Columns are a batch norm in which neighbours in memory belong to different channels.
+    rows   (rows, parameters, inner): a statistic for each row. Affine parameters change with the
+           row, with `parameters`, or with both: instance norm is (N * C, 1, L), layer norm
+           (M, K, 1), group norm (N * G, C / G, L).
+    batch  (samples, channels, inner): a statistic and an affine parameter for each channel. Batch
+           norm is (N, C, L), or (N * L, C, 1) where neighbours in memory are different channels.
     """
 
     rows: bool
     dtype: torch.dtype  # of the elements while they are worked on
-    shape: tuple[int, ...]
-    statistic: tuple[int, ...]  # shape of a mean, broadcastable to `shape`
-    pattern: tuple[int, ...]  # shape of an affine parameter, broadcastable to `shape`
-    expanded: tuple[int, ...]  # the same parameter, by x's own axes
+    shape: tuple[int, int, int]
+    statistic: tuple[int, int, int]  # shape of a mean, broadcastable to `shape`
+    pattern: tuple[int, int, int]  # shape of an affine parameter, broadcastable to `shape`
+    expanded: tuple[int, ...]  # the same affine parameter, by the axes of x
+    channels_last: bool = False
 
     def view(self, x: Tensor) -> Tensor:
-        return (x if self.rows else x.movedim(1, -1)).contiguous().view(self.shape)
+        return (x.movedim(1, -1) if self.channels_last else x).contiguous().view(self.shape)
 
     def affine(self, parameter: Tensor | None) -> Tensor | None:
         if parameter is None:
@@ -110,37 +112,40 @@ def _layout(
 ) -> _Layout | None:
     if x.numel() < SMALLEST or not all(map(_is_plain, (x, weight, bias))):
         return None
+    dtype = _working_dtype(x)
     kept_axes = [axis for axis in range(x.ndim) if axis - x.ndim not in axes]
-    first, last = (kept_axes[0], kept_axes[-1] + 1) if kept_axes else (0, 0)
-    if last - first != len(kept_axes):
-        return None
-    outer, kept, inner = x.shape[:first], x.shape[first:last], x.shape[last:]
-    dtype = torch.promote_types(x.dtype, torch.float32)
-    shapes = [parameter.shape for parameter in (weight, bias) if parameter is not None]
-    affine = shapes[0] if shapes else (*[1] * first, *kept, *[1] * len(inner))
-    if x.is_contiguous() and prod(inner) > 1:
-        parameters = prod(affine[last:])
-        shared = prod(affine[first:last]) == 1 and parameters == prod(inner)
-        per_kept = (1,) * len(kept) if shared else kept
-        return _Layout(
-            rows=True,
-            dtype=dtype,
-            shape=(prod(outer), prod(kept), parameters, prod(inner) // parameters),
-            statistic=(1, prod(kept), 1, 1),
-            pattern=(1, prod(per_kept), parameters, 1),
-            expanded=(*affine[:first], *per_kept, *affine[last:]),
-        )
-    if kept_axes == [1] and x.movedim(1, -1).is_contiguous():
-        channels = x.shape[1]
+    if kept_axes == [1]:
+        samples, channels, *inner = x.shape
+        channels_last = not x.is_contiguous() or prod(inner) == 1
+        if channels_last and not x.movedim(1, -1).is_contiguous():
+            return None
+        values = (samples * prod(inner), 1) if channels_last else (samples, prod(inner))
         return _Layout(
             rows=False,
             dtype=dtype,
-            shape=(x.numel() // channels, channels),
-            statistic=(1, channels),
-            pattern=(1, channels),
+            shape=(values[0], channels, values[1]),
+            statistic=(1, channels, 1),
+            pattern=(1, channels, 1),
             expanded=(1, channels, *[1] * len(inner)),
+            channels_last=channels_last,
         )
-    return None
+    last = len(kept_axes)
+    if kept_axes != list(range(last)) or not x.is_contiguous():
+        return None
+    kept, inner = x.shape[:last], x.shape[last:]
+    shapes = [parameter.shape for parameter in (weight, bias) if parameter is not None]
+    affine = shapes[0] if shapes else (*kept, *[1] * len(inner))
+    parameters = prod(affine[last:])
+    shared = prod(affine[:last]) == 1 and parameters == prod(inner)
+    per_kept = [1] * last if shared else kept
+    return _Layout(
+        rows=True,
+        dtype=dtype,
+        shape=(prod(kept), parameters, prod(inner) // parameters),
+        statistic=(prod(kept), 1, 1),
+        pattern=(prod(per_kept), parameters, 1),
+        expanded=(*per_kept, *affine[last:]),
+    )
 
 
 def _is_plain(tensor: Tensor | None) -> bool:
@@ -197,207 +202,224 @@ def _moments(shifted_sums, shift: Tensor, count: int) -> tuple[Tensor, Tensor, T
     return shift, rest, var
 
 
+def _forward_factors(weight, bias, rest, inv_std, dtype):
+    """Return the factors of y = scale * (x - shift) + offset."""
+    scale = inv_std if weight is None else inv_std * weight
+    offset = -rest * scale if bias is None else bias - rest * scale
+    return scale.to(dtype), offset.to(dtype)
+
+
+def _gradient_factors(weight, rest, inv_std, dweight, dbias, count, centered, dtype):
+    """Return the factors of dx = scale * dy + slope * (x - shift) + offset.
+
+    They collect dx = inv_std * (g - mean(g) - x_hat * mean(g * x_hat)) with g = weight * dy and
+    x_hat = (x - shift - rest) * inv_std, where dweight = sum(dy * x_hat) and dbias = sum(dy).
+    """
+    scale = inv_std
+    if weight is not None:
+        scale, dweight, dbias = scale * weight, dweight * weight, dbias * weight
+    if dweight.shape != inv_std.shape:  # several parameters to a row
+        dweight, dbias = dweight.sum(1, keepdim=True), dbias.sum(1, keepdim=True)
+    slope = -inv_std.square() * dweight / count
+    offset = -rest * slope
+    if centered:
+        offset = offset - inv_std * dbias / count
+    return scale.to(dtype), slope.to(dtype), offset.to(dtype)
+
+
+def _multiply_add(values, scale, offset, scratch, out):
+    """out = values * scale + offset: one pass over columns, two where factors span many values."""
+    if values.shape[-1] == 1:
+        torch.addcmul(offset, values, scale, out=out)
+    else:
+        torch.add(torch.mul(values, scale, out=scratch), offset, out=out)
+
+
+def _sums(values: Tensor) -> Tensor:
+    """Sum the last axis, in float64 from pieces of LONGEST_SUM on."""
+    pieces = values.split(LONGEST_SUM, -1)
+    return sum(piece.sum(-1, keepdim=True).to(torch.float64) for piece in pieces)
+
+
+def _row_sums(values: Tensor) -> Tensor:
+    return _sums(values.flatten(1)).unsqueeze(1)
+
+
 # Rows: a block holds all the values of its statistics, so it is read from memory once.
 
 
 def _normalize_rows(x, weight, bias, eps, centered, y):
-    count = x.numel() // x.shape[1]
-    mean = torch.zeros((1, x.shape[1], 1, 1), dtype=torch.float64)
-    var = torch.empty_like(mean)
-    for block, shifted, squares in _row_blocks(x, 2):
-        values = x[:, block]
+    count = x[0].numel()
+    mean, var = torch.zeros((2, len(x), 1, 1), dtype=torch.float64)
+    for rows, shifted, squares in _row_blocks(x, 2):
 
-        def shifted_sums(shift, values=values, shifted=shifted, squares=squares):
-            torch.sub(_widened(values, shifted), shift, out=shifted)
+        def shifted_sums(shift, rows=rows, shifted=shifted, squares=squares):
+            torch.sub(_widened(x[rows], shifted), shift, out=shifted)
             return _row_sums(shifted), _row_sums(torch.mul(shifted, shifted, out=squares))
 
         if centered:
-            guess = _guess_mean(values[: max(1, len(values) // 8)], (0, 2, 3))
-            shift, rest, var[:, block] = _moments(shifted_sums, guess, count)
-            mean[:, block] = shift + rest
+            shift, rest, var[rows] = _moments(shifted_sums, _guess_mean(x[rows], (1, 2)), count)
+            mean[rows] = shift + rest
         else:
-            rest = mean[:, block]
-            var[:, block] = shifted_sums(torch.zeros((), dtype=shifted.dtype))[1] / count
-        scale = (var[:, block] + eps).rsqrt()
+            rest = mean[rows]
+            var[rows] = shifted_sums(torch.zeros((), dtype=shifted.dtype))[1] / count
+        inv_std = (var[rows] + eps).rsqrt()
+        row_weight, row_bias = _of_rows(weight, rows), _of_rows(bias, rows)
         if _changes_with_each_element(x):
-            shifted.sub_(rest.to(shifted.dtype)).mul_(scale.to(shifted.dtype))
+            shifted.sub_(rest.to(shifted.dtype)).mul_(inv_std.to(shifted.dtype))
             if weight is not None:
-                shifted.mul_(_of_rows(weight, block))
-            offset = 0 if bias is None else _of_rows(bias, block)
+                shifted.mul_(row_weight)
+            torch.add(shifted, 0 if bias is None else row_bias, out=y[rows])
         else:
-            if weight is not None:
-                scale = scale * _of_rows(weight, block)
-            shifted.mul_(scale.to(shifted.dtype))
-            offset = -rest * scale if bias is None else _of_rows(bias, block) - rest * scale
-            offset = offset.to(shifted.dtype)
-        torch.add(shifted, offset, out=y[:, block])
+            factors = _forward_factors(row_weight, row_bias, rest, inv_std, shifted.dtype)
+            _multiply_add(shifted, *factors, shifted, out=y[rows])
     return mean, var
 
 
 def _gradient_rows(x, weight, mean, inv_std, dy, centered, dx):
     if _changes_with_each_element(x):
         return _gradient_elementwise(x, weight, mean, inv_std, dy, centered, dx)
-    count = x.numel() // x.shape[1]
-    dweight, dbias = torch.zeros((2, 1, *x.shape[1:3], 1), dtype=torch.float64)
-    for block, shifted, products, scratch in _row_blocks(x, 3):
-        shift, rest = _split(mean[:, block], shifted.dtype)
-        torch.sub(_widened(x[:, block], shifted), shift, out=shifted)
-        wide_dy = _widened(dy[:, block], scratch)
+    count = x[0].numel()
+    dweight, dbias = torch.zeros((2, *x.shape[:2], 1), dtype=torch.float64)
+    for rows, shifted, products, scratch in _row_blocks(x, 3):
+        shift, rest = _split(mean[rows], shifted.dtype)
+        torch.sub(_widened(x[rows], shifted), shift, out=shifted)
+        wide_dy = _widened(dy[rows], scratch)
+        dbias[rows] = _sums(wide_dy)
         torch.mul(shifted, wide_dy, out=products)
-        dbias[:, block] = _parameter_sums(wide_dy)
-        dweight[:, block] = inv_std[:, block] * (_parameter_sums(products) - rest * dbias[:, block])
-        factors = _gradient_factors(
-            None if weight is None else _of_rows(weight, block),
+        dweight[rows] = inv_std[rows] * (_sums(products) - rest * dbias[rows])
+        scale, slope, offset = _gradient_factors(
+            _of_rows(weight, rows),
             rest,
-            inv_std[:, block],
-            dweight[:, block],
-            dbias[:, block],
+            inv_std[rows],
+            dweight[rows],
+            dbias[rows],
             count,
             centered,
+            shifted.dtype,
         )
-        scale, slope, offset = (factor.to(shifted.dtype) for factor in factors)
         shifted.mul_(slope).add_(offset)
-        torch.add(shifted, torch.mul(wide_dy, scale, out=products), out=dx[:, block])
+        torch.add(shifted, torch.mul(wide_dy, scale, out=products), out=dx[rows])
     return dweight, dbias
-
-
-def _gradient_factors(weight, rest, inv_std, dweight, dbias, count, centered):
-    """Return the factors of dx = scale * dy + slope * (x - shift) + offset, in float64.
-
-    They collect dx = inv_std * (g - mean(g) - x_hat * mean(g * x_hat)) with g = weight * dy and
-    x_hat = (x - shift - rest) * inv_std.
-    """
-    if weight is not None:
-        dweight, dbias = dweight * weight, dbias * weight
-    if dweight.ndim == 4:
-        dweight, dbias = dweight.sum(2, keepdim=True), dbias.sum(2, keepdim=True)
-    scale = inv_std if weight is None else inv_std * weight
-    slope = -inv_std.square() * dweight / count
-    offset = -rest * slope
-    if centered:
-        offset = offset - inv_std * dbias / count
-    return scale, slope, offset
 
 
 def _gradient_elementwise(x, weight, mean, inv_std, dy, centered, dx):
     """The same where the weight changes with each element, as in layer norm."""
-    count = x.numel() // x.shape[1]
-    shared = weight is None or weight.shape[1] == 1
-    dweight, dbias = torch.zeros(
-        (2, 1, 1 if shared else x.shape[1], x.shape[2], 1), dtype=torch.float64
-    )
-    for block, x_hat, products, g in _row_blocks(x, 3):
-        shift, rest = _split(mean[:, block], x_hat.dtype)
-        torch.sub(_widened(x[:, block], x_hat), shift, out=x_hat)
-        x_hat.sub_(rest.to(x_hat.dtype)).mul_(inv_std[:, block].to(x_hat.dtype))
-        wide_dy = _widened(dy[:, block], g)
-        torch.mul(wide_dy, x_hat, out=products)
-        _of_rows(dweight, block).add_(products.sum(1, keepdim=True) if shared else products)
-        _of_rows(dbias, block).add_(wide_dy.sum(1, keepdim=True) if shared else wide_dy)
+    count = x[0].numel()
+    shared = weight is None or len(weight) == 1
+    dweight, dbias = torch.zeros((2, 1 if shared else len(x), count, 1), dtype=torch.float64)
+    for rows, x_hat, products, scratch in _row_blocks(x, 3):
+        shift, rest = _split(mean[rows], x_hat.dtype)
+        row_inv_std = inv_std[rows].to(x_hat.dtype)
+        torch.sub(_widened(x[rows], x_hat), shift, out=x_hat)
+        x_hat.sub_(rest.to(x_hat.dtype)).mul_(row_inv_std)
+        g = _widened(dy[rows], scratch)
+        torch.mul(g, x_hat, out=products)
+        _of_rows(dweight, rows).add_(products.sum(0, keepdim=True) if shared else products)
+        _of_rows(dbias, rows).add_(g.sum(0, keepdim=True) if shared else g)
         if weight is not None:
-            products.mul_(_of_rows(weight, block))
-            wide_dy = torch.mul(wide_dy, _of_rows(weight, block), out=g)
+            row_weight = _of_rows(weight, rows)
+            products.mul_(row_weight)
+            g = torch.mul(g, row_weight, out=scratch)
         x_hat.mul_((_row_sums(products) / count).to(x_hat.dtype))
-        torch.sub(wide_dy, x_hat, out=x_hat)
+        torch.sub(g, x_hat, out=x_hat)
         if centered:
-            x_hat.sub_((_row_sums(wide_dy) / count).to(x_hat.dtype))
-        torch.mul(x_hat, inv_std[:, block].to(x_hat.dtype), out=dx[:, block])
+            x_hat.sub_((_row_sums(g) / count).to(x_hat.dtype))
+        torch.mul(x_hat, row_inv_std, out=dx[rows])
     return dweight, dbias
 
 
 def _row_blocks(x: Tensor, buffers: int):
     """Yield slices of x's rows, each with its share of so many scratch buffers."""
-    outer, rows, parameters, inner = x.shape
-    size = outer * parameters * inner
-    step = min(rows, max(1, BLOCK // size))
-    scratch = torch.empty(buffers, step * size, dtype=_working_dtype(x))
-    for start in range(0, rows, step):
-        shape = (outer, min(step, rows - start), parameters, inner)
-        yield slice(start, start + shape[1]), *scratch[:, : prod(shape)].view(buffers, *shape)
+    step = min(len(x), max(1, BLOCK // x[0].numel()))
+    scratch = torch.empty((buffers, step, *x.shape[1:]), dtype=_working_dtype(x))
+    for start in range(0, len(x), step):
+        rows = slice(start, min(start + step, len(x)))
+        yield rows, *scratch[:, : rows.stop - start]
 
 
 def _changes_with_each_element(x: Tensor) -> bool:
     """Whether no two elements of a row share an affine parameter, as in layer norm."""
-    return x.shape[3] == 1
+    return x.shape[2] == 1
 
 
-def _of_rows(parameter: Tensor, block: slice) -> Tensor:
-    return parameter if parameter.shape[1] == 1 else parameter[:, block]
+def _of_rows(parameter: Tensor | None, rows: slice) -> Tensor | None:
+    return parameter if parameter is None or len(parameter) == 1 else parameter[rows]
 
 
-def _row_sums(values: Tensor) -> Tensor:
-    """Sum all axes but the rows, in float64 from pieces of LONGEST_SUM on."""
-    outer, rows, parameters, inner = values.shape
-    pieces = values.view(outer, rows, parameters * inner).split(LONGEST_SUM, -1)
-    total = sum(piece.sum(-1).to(torch.float64) for piece in pieces)
-    return total.sum(0).view(1, rows, 1, 1)
+# Batch: the values of a statistic are spread over all blocks, so x is read twice.
 
 
-def _parameter_sums(values: Tensor) -> Tensor:
-    """Sum the axes along which an affine parameter is constant."""
-    outer, rows, parameters, inner = values.shape
-    return _row_sums(values.view(outer, rows * parameters, 1, inner)).view(1, rows, parameters, 1)
-
-
-# Columns: the values of a statistic are spread over all blocks, so x is read twice.
-
-
-def _normalize_columns(x, weight, bias, eps, centered, y):
+def _normalize_batch(x, weight, bias, eps, centered, y):
     def shifted_sums(shift):
         total, squares = torch.zeros((2, *shift.shape), dtype=torch.float64)
-        for rows, shifted in _column_blocks(x, 1):
-            torch.sub(_widened(x[rows], shifted), shift, out=shifted)
-            total += _column_sums(shifted)
-            squares += _column_sums(shifted.mul_(shifted))
+        for block, channels, shifted in _batch_blocks(x, 1):
+            torch.sub(_widened(x[block], shifted), shift[:, channels], out=shifted)
+            total[:, channels] += _channel_sums(shifted)
+            squares[:, channels] += _channel_sums(shifted.mul_(shifted))
         return total, squares
 
-    spread = x[:: max(1, x.numel() // BLOCK)]
-    shift, rest, var = _moments(shifted_sums, _guess_mean(spread, (0,)), len(x))
+    count = x.numel() // x.shape[1]
+    sample = x[:: max(1, x.numel() // BLOCK)]  # a block's worth, spread over x
+    shift, rest, var = _moments(shifted_sums, _guess_mean(sample, (0, 2)), count)
     mean = shift + rest
-    # Within two standard deviations of zero, x * scale + offset errs by at most 4u * |weight|
-    # more than (x - shift) * scale + offset, and saves a pass.
+    # Within two standard deviations of zero, scale * x + offset errs by at most 4u * |weight|
+    # more than scale * (x - shift) + offset does, and saves a pass.
     direct = bool((mean.square() <= 4 * var).all())
-    scale = (var + eps).rsqrt() if weight is None else (var + eps).rsqrt() * weight
-    offset = -(mean if direct else rest) * scale
-    offset = (offset if bias is None else offset + bias).to(shift.dtype)
-    scale = scale.to(shift.dtype)
-    for rows, shifted in _column_blocks(x, 1):
-        values = _widened(x[rows], shifted)
+    inv_std = (var + eps).rsqrt()
+    scale, offset = _forward_factors(weight, bias, mean if direct else rest, inv_std, shift.dtype)
+    for block, channels, shifted in _batch_blocks(x, 1):
+        values = _widened(x[block], shifted)
         if not direct:
-            values = torch.sub(values, shift, out=shifted)
-        torch.addcmul(offset, values, scale, out=y[rows])
+            values = torch.sub(values, shift[:, channels], out=shifted)
+        _multiply_add(values, scale[:, channels], offset[:, channels], shifted, out=y[block])
     return mean, var
 
 
-def _gradient_columns(x, weight, mean, inv_std, dy, centered, dx):
+def _gradient_batch(x, weight, mean, inv_std, dy, centered, dx):
     shift, rest = _split(mean, _working_dtype(x))
     products, dbias = torch.zeros((2, *shift.shape), dtype=torch.float64)
-    for rows, shifted, scratch in _column_blocks(x, 2):
-        wide_dy = _widened(dy[rows], scratch)
-        torch.sub(_widened(x[rows], shifted), shift, out=shifted)
-        dbias += _column_sums(wide_dy)
-        products += _column_sums(shifted.mul_(wide_dy))
+    for block, channels, shifted, scratch in _batch_blocks(x, 2):
+        wide_dy = _widened(dy[block], scratch)
+        torch.sub(_widened(x[block], shifted), shift[:, channels], out=shifted)
+        dbias[:, channels] += _channel_sums(wide_dy)
+        products[:, channels] += _channel_sums(shifted.mul_(wide_dy))
+    count = x.numel() // x.shape[1]
     dweight = inv_std * (products - rest * dbias)
-    # Measured from zero, dx errs by 2u * |mean| / std at most, and saves a pass.
-    factors = _gradient_factors(weight, mean, inv_std, dweight, dbias, len(x), centered)
-    scale, slope, offset = (factor.to(shift.dtype) for factor in factors)
-    for rows, sloped, scratch in _column_blocks(x, 2):
-        torch.addcmul(offset, _widened(x[rows], sloped), slope, out=sloped)
-        torch.addcmul(sloped, _widened(dy[rows], scratch), scale, out=dx[rows])
+    # With no shift dx errs by at most 2u * |mean| / std more, and that saves a pass.
+    scale, slope, offset = _gradient_factors(
+        weight, mean, inv_std, dweight, dbias, count, centered, shift.dtype
+    )
+    for block, channels, sloped, scratch in _batch_blocks(x, 2):
+        _multiply_add(
+            _widened(x[block], sloped), slope[:, channels], offset[:, channels], sloped, out=sloped
+        )
+        wide_dy = _widened(dy[block], scratch)
+        if x.shape[2] == 1:
+            torch.addcmul(sloped, wide_dy, scale[:, channels], out=dx[block])
+        else:
+            torch.add(sloped, torch.mul(wide_dy, scale[:, channels], out=scratch), out=dx[block])
     return dweight, dbias
 
 
-def _column_blocks(x: Tensor, buffers: int):
-    """Yield slices of x's rows, each with its share of so many scratch buffers."""
-    count, channels = x.shape
-    step = min(count, max(1, BLOCK // channels // PARTS) * PARTS)
-    scratch = torch.empty(buffers, step, channels, dtype=_working_dtype(x))
-    for start in range(0, count, step):
-        rows = slice(start, min(start + step, count))
-        yield rows, *scratch[:, : rows.stop - start]
+def _batch_blocks(x: Tensor, buffers: int):
+    """Yield blocks of x and their channels, each with its share of so many scratch buffers."""
+    samples, channels, inner = x.shape
+    channel_step = min(channels, max(1, BLOCK // inner))
+    step = max(1, BLOCK // (channel_step * inner))
+    step = min(samples, max(1, step // PARTS) * PARTS) if inner == 1 else min(samples, step)
+    scratch = torch.empty((buffers, step * channel_step * inner), dtype=_working_dtype(x))
+    for start in range(0, samples, step):
+        for first in range(0, channels, channel_step):
+            block = slice(start, start + step), slice(first, first + channel_step)
+            shape = x[block].shape
+            yield block, block[1], *scratch[:, : prod(shape)].view(buffers, *shape)
 
 
-def _column_sums(values: Tensor) -> Tensor:
-    """Sum axis 0, in float64 across the parts."""
+def _channel_sums(values: Tensor) -> Tensor:
+    """Sum all axes but the channels, in float64 across samples or, of columns, across parts."""
+    if values.shape[2] > 1:
+        return _sums(values).sum(0, keepdim=True)
     parts = PARTS if len(values) % PARTS == 0 else 1
-    return values.unflatten(0, (parts, -1)).sum(1).sum(0, keepdim=True, dtype=torch.float64)
+    parts = values.unflatten(0, (parts, -1)).sum(1)
+    return parts.sum(0, keepdim=True, dtype=torch.float64)
