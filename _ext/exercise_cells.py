@@ -86,16 +86,19 @@ def frame_cards(app: Sphinx, doctree: nodes.document) -> None:
 
 def add_scripts(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
     """Only a page with an exercise loads the editor, and it is told where bnlib's wheel is."""
-    if not app.env.metadata.get(pagename, {}).get("exercises"):
+    metadata = app.env.metadata
+    chapters = {n: d["exercises"] for n, d in sorted(metadata.items()) if d.get("exercises")}
+    context["metatags"] = context.get("metatags", "") + (
+        f'<script type="application/json" id="bnlib-exercises">{json.dumps(chapters)}</script>\n'
+    )
+    if pagename not in chapters:
         return
     wheels = sorted(Path(app.srcdir, "_static", "wheels").glob("bnlib-*.whl"))
     if len(wheels) != 1:
         raise ValueError(f"_static/wheels must hold one bnlib wheel, found {len(wheels)}")
     app.add_js_file("exercises.mjs", type="module")
     wheel = context["pathto"](f"_static/wheels/{wheels[0].name}", 1)
-    context["metatags"] = context.get("metatags", "") + (
-        f'<meta name="bnlib-wheel" content="{wheel}">\n'
-    )
+    context["metatags"] += f'<meta name="bnlib-wheel" content="{wheel}">\n'
 
 
 def setup(app: Sphinx) -> dict:

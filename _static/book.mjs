@@ -1,5 +1,7 @@
 // What every page needs: a language switch that keeps the place, and sliders for everyone.
 
+import "./progress.mjs";
+
 // --- the language switch
 
 for (const link of document.querySelectorAll(".language-switch a")) {
@@ -28,7 +30,8 @@ addEventListener("load", addQueue, { capture: true });
 
 // Two changes of a slider within one frame of the screen reach a view that is already gone, and
 // ipywidgets' handler does not look.
-window.require?.(["@jupyter-widgets/base"], base => {
+// (Before require.js is loaded, `require` is its configuration.)
+if (typeof window.require === "function") window.require(["@jupyter-widgets/base"], base => {
   for (const { prototype } of [base.JupyterLuminoWidget, base.JupyterLuminoPanelWidget]) {
     const process = prototype.processMessage;
     prototype.processMessage = function (message) { if (this._view) process.call(this, message); };
@@ -41,10 +44,11 @@ function completeExplorables() {
   for (const control of document.querySelectorAll(".explorable-control:not([data-complete])")) {
     const handle = control.querySelector(".noUi-handle");
     const readout = control.querySelector(".widget-readout");
-    if (!handle || !readout) continue;
+    const label = control.querySelector(".explorable-label");
+    if (!handle || !readout || !label?.innerText) continue;
     control.dataset.complete = "";
     readout.contentEditable = "false";
-    handle.setAttribute("aria-label", control.querySelector(".explorable-label").innerText.trim());
+    handle.setAttribute("aria-label", label.innerText.trim());
     const tellValue = () => handle.setAttribute("aria-valuetext", readout.textContent);
     new MutationObserver(tellValue).observe(readout, { childList: true, characterData: true, subtree: true });
     tellValue();

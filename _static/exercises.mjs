@@ -1,4 +1,6 @@
 // Exercise cards: an editor, a row of buttons, and a Python worker that starts on the first run.
+import { markSolved, memory } from "./progress.mjs";
+
 // PyScript's own editor was tried first: a stopped worker could not be started again under the same
 // name, and each editor needed a Python of its own. CodeMirror still comes from its package; the
 // file names carry hashes that belong to this exact version.
@@ -19,7 +21,6 @@ const words = {
     failed: "파이썬을 불러오지 못했습니다. 네트워크를 확인하고 다시 실행해 주세요.",
     crashed: "파이썬이 멈춰서 새로 시작합니다. 코드는 그대로 있습니다.",
     reset: "처음 코드로 되돌릴까요? 지금 쓴 코드는 사라집니다.",
-    solved: "풀었음",
     escape: "Esc를 누른 다음 Tab을 누르면 편집기 밖으로 나갑니다. Ctrl+Enter로 실행합니다.",
   },
   en: {
@@ -34,18 +35,9 @@ const words = {
     failed: "Python could not be loaded. Check the network and run again.",
     crashed: "Python crashed and starts afresh. Your code is still here.",
     reset: "Go back to the first code? What you wrote will be lost.",
-    solved: "solved",
     escape: "Press Esc, then Tab, to leave the editor. Ctrl+Enter runs the code.",
   },
 }[language];
-
-// --- what the browser remembers, in both languages' pages alike; it may refuse to
-
-const memory = {
-  get(key) { try { return localStorage.getItem(`bnlib:${key}`); } catch { return null; } },
-  set(key, value) { try { localStorage.setItem(`bnlib:${key}`, value); } catch {} },
-  forget(key) { try { localStorage.removeItem(`bnlib:${key}`); } catch {} },
-};
 
 // --- one Python worker for all cards of the page
 
@@ -133,7 +125,6 @@ class Card {
     for (const name of ["hint", "solution"]) this.connectDetails(name);
     element.querySelector(".exercise-buttons").hidden = false;
     element.classList.add("is-live");
-    if (memory.get(`solved:${this.id}`)) markSolved(this.id);
   }
 
   // The button opens and closes what a reader without JavaScript opens by its summary.
@@ -217,10 +208,7 @@ class Card {
       const result = await python.run(this.code, status => this.show("status", status));
       this.show(result.state, "", result.html, result.printed);
       this.element.dataset.mistake = result.mistake ?? "";
-      if (result.state === "passed") {
-        memory.set(`solved:${this.id}`, "yes");
-        markSolved(this.id);
-      }
+      if (result.state === "passed") markSolved(this.id);
     } catch (error) {
       this.show("wrong", error.message, "", error.detail ?? "");
       this.element.dataset.mistake = error.mistake ?? "not_loaded";
@@ -252,16 +240,6 @@ class Card {
       this.answer.prepend(output);
     }
   }
-}
-
-// A solved exercise is marked in the page's table of contents.
-function markSolved(id) {
-  for (const link of document.querySelectorAll(`a[href="#ex-${id}"].nav-link`)) {
-    if (link.classList.contains("is-solved")) continue;
-    link.classList.add("is-solved");
-    link.title = words.solved;
-  }
-  document.getElementById(`ex-${id}`)?.classList.add("is-solved");
 }
 
 const cards = new Map([...document.querySelectorAll(".exercise")].map(e => [e, new Card(e)]));
