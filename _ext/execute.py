@@ -28,7 +28,10 @@ def execute(path: Path) -> str:
     notebook = nbformat.read(path, as_version=4)
     notebook.metadata.pop("widgets", None)
     client = nbclient.NotebookClient(
-        notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}
+        notebook,
+        timeout=300,
+        coalesce_streams=True,  # or a slow machine cuts the printed text into more pieces
+        resources={"metadata": {"path": str(path.parent)}},
     )
     client.execute(env={**os.environ, "PYTHONHASHSEED": "0"})
     return stored_form(notebook)

@@ -1,6 +1,7 @@
 """The exercises as a reader solves them: in the page, right and wrong."""
 
 import inspect
+import json
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -9,7 +10,8 @@ from bnlib.exercises import Exercise, catalog
 
 LANGUAGES = ("ko", "en")
 PAGE = "chapters/01_standardization.html"
-FIRST = catalog()[0]
+EXERCISES = [exercise for exercise in catalog() if exercise.chapter == 1]
+FIRST = EXERCISES[0]
 
 
 def card(page: Page, exercise: Exercise):
@@ -55,7 +57,7 @@ def wrong_cell(exercise: Exercise, function) -> str:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_stub_solution_and_every_mistake(open_page, language):
     page = open_page(f"{language}/{PAGE}")
-    for exercise in catalog():
+    for exercise in EXERCISES:
         stub = run(page, exercise)
         assert (stub["state"], stub["mistake"]) == ("untried", "not_attempted")
         for mistake in exercise.mistakes:
@@ -174,7 +176,7 @@ def test_endless_loop_is_stopped_and_the_code_kept(open_page):
     assert run(page, FIRST)["mistake"] == "timed_out"
     assert "끝나지 않는 반복" in answer(page, FIRST)
     expect(card(page, FIRST).locator(".cm-content")).to_contain_text("while True")
-    second = catalog()[1]
+    second = EXERCISES[1]
     write(page, second, f"{second.solution_source}\n\n{second.check_line}")
     assert run(page, second)["state"] == "passed"
 
@@ -247,3 +249,67 @@ def test_works_where_local_storage_is_refused(open_page):
     page.reload()
     write(page, FIRST, f"{FIRST.solution_source}\n\n{FIRST.check_line}")
     assert run(page, FIRST)["state"] == "passed"
+
+
+# --- progress
+
+
+def progress_text(page: Page) -> str:
+    return page.locator(".bd-sidebar-primary .progress-text").inner_text()
+
+
+def test_progress_is_drawn_exported_and_imported(open_page, tmp_path):
+    page = open_page(f"en/{PAGE}")
+    total = len(EXERCISES)
+    assert progress_text(page) == f"0 of {total} solved."
+    solution = f"{FIRST.solution_source}\n\n{FIRST.check_line}"
+    write(page, FIRST, solution)
+    assert run(page, FIRST)["state"] == "passed"
+    assert progress_text(page) == f"1 of {total} solved."
+    chapter = page.locator(".bd-sidebar-primary a[data-progress]").first
+    assert chapter.get_attribute("data-progress") == f"1/{total}"
+    with page.expect_download() as download:
+        page.locator(".progress-save").click()
+    file = tmp_path / "progress.json"
+    download.value.save_as(file)
+    assert json.loads(file.read_text("utf-8")) == {
+        "version": 1,
+        "solved": [FIRST.id],
+        "code": {FIRST.id: solution},
+    }
+
+    elsewhere = open_page(f"ko/{PAGE}")
+    assert progress_text(elsewhere) == f"{total}개 가운데 0개를 풀었습니다."
+    elsewhere.locator(".progress-box input").set_input_files(file)
+    expect(elsewhere.locator(".progress-note")).to_contain_text("새로 풀린 연습 1개")
+    assert progress_text(elsewhere) == f"{total}개 가운데 1개를 풀었습니다."
+    elsewhere.reload()
+    card(elsewhere, FIRST).scroll_into_view_if_needed()
+    expect(card(elsewhere, FIRST).locator(".cm-content")).to_contain_text("return")
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", '{"version": 2, "solved": [], "code": {}}', '{"version": 1, "solved": [3]}'],
+)
+def test_a_file_that_is_no_progress_changes_nothing(open_page, tmp_path, content):
+    page = open_page(f"en/{PAGE}")
+    write(page, FIRST, "# mine")
+    file = tmp_path / "progress.json"
+    file.write_text(content, "utf-8")
+    page.locator(".progress-box input").set_input_files(file)
+    expect(page.locator(".progress-note")).to_contain_text("nothing has changed")
+    page.reload()
+    card(page, FIRST).scroll_into_view_if_needed()
+    expect(card(page, FIRST).locator(".cm-content")).to_contain_text("# mine")
+
+
+def test_import_keeps_the_code_written_here(open_page, tmp_path):
+    page = open_page(f"en/{PAGE}")
+    write(page, FIRST, "# mine")
+    file = tmp_path / "progress.json"
+    data = {"version": 1, "solved": [], "code": {FIRST.id: "# theirs"}}
+    file.write_text(json.dumps(data), "utf-8")
+    page.locator(".progress-box input").set_input_files(file)
+    expect(page.locator(".progress-note")).to_contain_text("was kept for 1")
+    expect(card(page, FIRST).locator(".cm-content")).to_contain_text("# mine")
