@@ -13,11 +13,12 @@ from math import prod
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.nn import Parameter
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 BLOCK = 2**20  # elements: 4 MiB of float32, so a block and its scratch stay in the last cache
-SMALLEST = 2**15  # elements: below this, Python calls cost more than the formulas' float64
-LONGEST_SUM = 2**16  # elements of one float32 sum: few enough to be exact for a constant
+SMALLEST = 2**16  # elements: below this, Python calls cost more than the formulas' float64
 PARTS = 16  # columns are summed in parts, so that a thread sums the elements it has written
 SAFE_SQUARES = (1e-24, 1e30)  # var + eps for which float32 squares neither underflow nor overflow
 
@@ -65,13 +66,43 @@ def gradient(
     dweight, dbias = backward(
         layout.view(x),
         layout.affine(weight),
+        layout.pattern,
         mean.view(layout.statistic),
-        (var + eps).rsqrt().view(layout.statistic),
+        var.view(layout.statistic),
+        eps,
         layout.view(dy),
         centered,
         layout.view(dx),
     )
     return dx, layout.affine_gradient(dweight, weight), layout.affine_gradient(dbias, bias)
+
+
+def standardize(
+    x: Tensor,
+    mean: Tensor,
+    var: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    axes: tuple[int, ...],
+    eps: float,
+) -> Tensor | None:
+    """Return y for given statistics, or None if not covered or if a gradient may be asked for."""
+    layout = _layout(x, weight, bias, axes)
+    if layout is None or any(map(_may_need_gradient, (x, weight, bias))):
+        return None
+    inv_std = (var.to(torch.float64) + eps).rsqrt().view(layout.statistic)
+    shift, rest = _split(mean.to(torch.float64).view(layout.statistic), layout.dtype)
+    y = torch.empty_like(x)
+    _standardize_batch(
+        layout.view(x),
+        shift,
+        rest,
+        inv_std,
+        layout.affine(weight),
+        layout.affine(bias),
+        layout.view(y),
+    )
+    return y
 
 
 @dataclass(frozen=True)
@@ -110,7 +141,9 @@ class _Layout:
 def _layout(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, axes: tuple[int, ...]
 ) -> _Layout | None:
-    if x.numel() < SMALLEST or not all(map(_is_plain, (x, weight, bias))):
+    if x.numel() < SMALLEST or is_in_torch_dispatch_mode():  # the latter: something is tracing
+        return None
+    if not all(map(_is_plain, (x, weight, bias))):
         return None
     dtype = _working_dtype(x)
     kept_axes = [axis for axis in range(x.ndim) if axis - x.ndim not in axes]
@@ -157,6 +190,13 @@ def _is_plain(tensor: Tensor | None) -> bool:
     )
 
 
+def _may_need_gradient(tensor: Tensor | None) -> bool:
+    return tensor is not None and (
+        (tensor.requires_grad and torch.is_grad_enabled())
+        or forward_ad.unpack_dual(tensor).tangent is not None
+    )
+
+
 def _squares_are_safe(var_and_eps: Tensor, dtype: torch.dtype) -> bool:
     low, high = SAFE_SQUARES
     return dtype == torch.float64 or bool(((var_and_eps > low) & (var_and_eps < high)).all())
@@ -176,29 +216,20 @@ def _split(mean: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     return shift, mean - shift
 
 
-def _guess_mean(sample: Tensor, axes: tuple[int, ...]) -> Tensor:
-    """Average a sample of the values; exact if they are all the same."""
-    sample = sample.to(_working_dtype(sample))
-    first = sample
-    for axis in axes:
-        first = first.narrow(axis, 0, 1)
-    return first + (sample - first).mean(axes, keepdim=True)
-
-
 def _moments(shifted_sums, shift: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return shift, mean - shift and var, where shifted_sums(shift) sums x - shift and its square.
 
     var = mean((x - shift)^2) - (mean - shift)^2 loses one bit at most while the shift is within
-    one standard deviation of the mean. A guess that was not is replaced by the mean it has led to.
+    one standard deviation of the mean. A shift that was not, as any inexact one of a constant,
+    is replaced by the mean it has led to. Cost: a second round of sums, for that batch or block.
     """
     for _ in range(2):
         total, squares = shifted_sums(shift)
         rest = total / count
         var = (squares / count - rest.square()).clamp(min=0)
-        far = rest.square() > var
-        if not far.any():
+        if not (rest.square() > var).any():
             break
-        shift = torch.where(far, shift + rest, shift).to(shift.dtype)
+        shift = (shift + rest).to(shift.dtype)
     return shift, rest, var
 
 
@@ -236,9 +267,8 @@ def _multiply_add(values, scale, offset, scratch, out):
 
 
 def _sums(values: Tensor) -> Tensor:
-    """Sum the last axis, in float64 from pieces of LONGEST_SUM on."""
-    pieces = values.split(LONGEST_SUM, -1)
-    return sum(piece.sum(-1, keepdim=True).to(torch.float64) for piece in pieces)
+    """Sum the last axis pairwise, and hand the sums over in float64."""
+    return values.sum(-1, keepdim=True).to(torch.float64)
 
 
 def _row_sums(values: Tensor) -> Tensor:
@@ -250,7 +280,8 @@ def _row_sums(values: Tensor) -> Tensor:
 
 def _normalize_rows(x, weight, bias, eps, centered, y):
     count = x[0].numel()
-    mean, var = torch.zeros((2, len(x), 1, 1), dtype=torch.float64)
+    mean = x.new_zeros((len(x), 1, 1), dtype=torch.float64)
+    var = torch.zeros_like(mean)
     for rows, shifted, squares in _row_blocks(x, 2):
 
         def shifted_sums(shift, rows=rows, shifted=shifted, squares=squares):
@@ -258,11 +289,12 @@ def _normalize_rows(x, weight, bias, eps, centered, y):
             return _row_sums(shifted), _row_sums(torch.mul(shifted, shifted, out=squares))
 
         if centered:
-            shift, rest, var[rows] = _moments(shifted_sums, _guess_mean(x[rows], (1, 2)), count)
+            guess = x[rows].mean((1, 2), keepdim=True, dtype=shifted.dtype)
+            shift, rest, var[rows] = _moments(shifted_sums, guess, count)
             mean[rows] = shift + rest
         else:
             rest = mean[rows]
-            var[rows] = shifted_sums(torch.zeros((), dtype=shifted.dtype))[1] / count
+            var[rows] = shifted_sums(shifted.new_zeros(()))[1] / count
         inv_std = (var[rows] + eps).rsqrt()
         row_weight, row_bias = _of_rows(weight, rows), _of_rows(bias, rows)
         if _changes_with_each_element(x):
@@ -276,11 +308,11 @@ def _normalize_rows(x, weight, bias, eps, centered, y):
     return mean, var
 
 
-def _gradient_rows(x, weight, mean, inv_std, dy, centered, dx):
+def _gradient_rows(x, weight, pattern, mean, var, eps, dy, centered, dx):
     if _changes_with_each_element(x):
-        return _gradient_elementwise(x, weight, mean, inv_std, dy, centered, dx)
-    count = x[0].numel()
-    dweight, dbias = torch.zeros((2, *x.shape[:2], 1), dtype=torch.float64)
+        return _gradient_elementwise(x, weight, pattern, mean, var, eps, dy, centered, dx)
+    count, inv_std = x[0].numel(), (var + eps).rsqrt()
+    dweight, dbias = x.new_zeros((2, *pattern), dtype=torch.float64)
     for rows, shifted, products, scratch in _row_blocks(x, 3):
         shift, rest = _split(mean[rows], shifted.dtype)
         torch.sub(_widened(x[rows], shifted), shift, out=shifted)
@@ -303,11 +335,11 @@ def _gradient_rows(x, weight, mean, inv_std, dy, centered, dx):
     return dweight, dbias
 
 
-def _gradient_elementwise(x, weight, mean, inv_std, dy, centered, dx):
+def _gradient_elementwise(x, weight, pattern, mean, var, eps, dy, centered, dx):
     """The same where the weight changes with each element, as in layer norm."""
-    count = x[0].numel()
-    shared = weight is None or len(weight) == 1
-    dweight, dbias = torch.zeros((2, 1 if shared else len(x), count, 1), dtype=torch.float64)
+    count, inv_std = x[0].numel(), (var + eps).rsqrt()
+    dweight, dbias = x.new_zeros((2, *pattern), dtype=torch.float64)
+    shared = pattern[0] == 1  # by all rows
     for rows, x_hat, products, scratch in _row_blocks(x, 3):
         shift, rest = _split(mean[rows], x_hat.dtype)
         row_inv_std = inv_std[rows].to(x_hat.dtype)
@@ -332,7 +364,7 @@ def _gradient_elementwise(x, weight, mean, inv_std, dy, centered, dx):
 def _row_blocks(x: Tensor, buffers: int):
     """Yield slices of x's rows, each with its share of so many scratch buffers."""
     step = min(len(x), max(1, BLOCK // x[0].numel()))
-    scratch = torch.empty((buffers, step, *x.shape[1:]), dtype=_working_dtype(x))
+    scratch = x.new_empty((buffers, step, *x.shape[1:]), dtype=_working_dtype(x))
     for start in range(0, len(x), step):
         rows = slice(start, min(start + step, len(x)))
         yield rows, *scratch[:, : rows.stop - start]
@@ -352,43 +384,44 @@ def _of_rows(parameter: Tensor | None, rows: slice) -> Tensor | None:
 
 def _normalize_batch(x, weight, bias, eps, centered, y):
     def shifted_sums(shift):
-        total, squares = torch.zeros((2, *shift.shape), dtype=torch.float64)
+        total, squares = x.new_zeros((2, *shift.shape), dtype=torch.float64)
         for block, channels, shifted in _batch_blocks(x, 1):
-            torch.sub(_widened(x[block], shifted), shift[:, channels], out=shifted)
+            _shifted(x[block], shift, channels, shifted)
             total[:, channels] += _channel_sums(shifted)
             squares[:, channels] += _channel_sums(shifted.mul_(shifted))
         return total, squares
 
     count = x.numel() // x.shape[1]
     sample = x[:: max(1, x.numel() // BLOCK)]  # a block's worth, spread over x
-    shift, rest, var = _moments(shifted_sums, _guess_mean(sample, (0, 2)), count)
+    guess = sample.mean((0, 2), keepdim=True, dtype=_working_dtype(x))
+    shift, rest, var = _moments(shifted_sums, guess, count)
     mean = shift + rest
-    # Within two standard deviations of zero, scale * x + offset errs by at most 4u * |weight|
-    # more than scale * (x - shift) + offset does, and saves a pass.
-    direct = bool((mean.square() <= 4 * var).all())
-    inv_std = (var + eps).rsqrt()
-    scale, offset = _forward_factors(weight, bias, mean if direct else rest, inv_std, shift.dtype)
-    for block, channels, shifted in _batch_blocks(x, 1):
-        values = _widened(x[block], shifted)
-        if not direct:
-            values = torch.sub(values, shift[:, channels], out=shifted)
-        _multiply_add(values, scale[:, channels], offset[:, channels], shifted, out=y[block])
+    if _is_near_zero(mean, var):
+        shift, rest = None, mean
+    _standardize_batch(x, shift, rest, (var + eps).rsqrt(), weight, bias, y)
     return mean, var
 
 
-def _gradient_batch(x, weight, mean, inv_std, dy, centered, dx):
-    shift, rest = _split(mean, _working_dtype(x))
-    products, dbias = torch.zeros((2, *shift.shape), dtype=torch.float64)
+def _standardize_batch(x, shift, rest, inv_std, weight, bias, y):
+    scale, offset = _forward_factors(weight, bias, rest, inv_std, _working_dtype(x))
+    for block, channels, shifted in _batch_blocks(x, 1):
+        values = _shifted(x[block], shift, channels, shifted)
+        _multiply_add(values, scale[:, channels], offset[:, channels], shifted, out=y[block])
+
+
+def _gradient_batch(x, weight, pattern, mean, var, eps, dy, centered, dx):
+    count, inv_std = x.numel() // x.shape[1], (var + eps).rsqrt()
+    shift, rest = (None, mean) if _is_near_zero(mean, var) else _split(mean, _working_dtype(x))
+    products, dbias = x.new_zeros((2, *pattern), dtype=torch.float64)
     for block, channels, shifted, scratch in _batch_blocks(x, 2):
         wide_dy = _widened(dy[block], scratch)
-        torch.sub(_widened(x[block], shifted), shift[:, channels], out=shifted)
+        values = _shifted(x[block], shift, channels, shifted)
         dbias[:, channels] += _channel_sums(wide_dy)
-        products[:, channels] += _channel_sums(shifted.mul_(wide_dy))
-    count = x.numel() // x.shape[1]
+        products[:, channels] += _channel_sums(torch.mul(values, wide_dy, out=shifted))
     dweight = inv_std * (products - rest * dbias)
     # With no shift dx errs by at most 2u * |mean| / std more, and that saves a pass.
     scale, slope, offset = _gradient_factors(
-        weight, mean, inv_std, dweight, dbias, count, centered, shift.dtype
+        weight, mean, inv_std, dweight, dbias, count, centered, _working_dtype(x)
     )
     for block, channels, sloped, scratch in _batch_blocks(x, 2):
         _multiply_add(
@@ -408,12 +441,27 @@ def _batch_blocks(x: Tensor, buffers: int):
     channel_step = min(channels, max(1, BLOCK // inner))
     step = max(1, BLOCK // (channel_step * inner))
     step = min(samples, max(1, step // PARTS) * PARTS) if inner == 1 else min(samples, step)
-    scratch = torch.empty((buffers, step * channel_step * inner), dtype=_working_dtype(x))
+    scratch = x.new_empty((buffers, step * channel_step * inner), dtype=_working_dtype(x))
     for start in range(0, samples, step):
         for first in range(0, channels, channel_step):
             block = slice(start, start + step), slice(first, first + channel_step)
             shape = x[block].shape
             yield block, block[1], *scratch[:, : prod(shape)].view(buffers, *shape)
+
+
+def _shifted(block, shift, channels, scratch):
+    values = _widened(block, scratch)
+    return values if shift is None else torch.sub(values, shift[:, channels], out=scratch)
+
+
+def _is_near_zero(mean: Tensor, var: Tensor) -> bool:
+    """Whether every mean lies within two standard deviations of zero.
+
+    Then x may go into products as it is, which saves a pass over it: scale * x + offset errs by at
+    most 4u * |weight| more than scale * (x - shift) + offset does. A constant lies infinitely many
+    of its standard deviations away, unless it is zero.
+    """
+    return bool((mean.square() <= 4 * var).all())
 
 
 def _channel_sums(values: Tensor) -> Tensor:

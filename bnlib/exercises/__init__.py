@@ -8,14 +8,31 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 from . import bank
-from .checker import Result, check_answer
+from .checker import check_answer
 from .exercise import Exercise, Mistake
 from .language import Text, set_language
+from .record import Progress, export_progress, import_progress, record_pass
+from .result import Result
 
-__all__ = ["Exercise", "Mistake", "Result", "Text", "catalog", "check", "hint", "set_language"]
+__all__ = [
+    "Exercise",
+    "Mistake",
+    "Progress",
+    "Result",
+    "Text",
+    "catalog",
+    "check",
+    "export_progress",
+    "find",
+    "hint",
+    "import_progress",
+    "progress",
+    "set_language",
+]
 
 
 @cache
@@ -34,6 +51,7 @@ def catalog() -> list[Exercise]:
 
 
 def find(id: str) -> Exercise:
+    """The exercise with this id. Raises ValueError, listing the known ones, if there is none."""
     try:
         return _exercises()[id]
     except (KeyError, TypeError):
@@ -45,11 +63,19 @@ def check(id: str, answer: Callable) -> Result:
     """Check an answer to exercise `id` and say what is right and which mistake it makes.
 
     id      an exercise's id, as in `catalog()`
-    answer  the function that the exercise asks for
-    Returns Result(passed, mistake, message). Never raises for a wrong answer.
+    answer  the function or class that the exercise asks for
+    Returns Result(passed, mistake, message). Never raises for a wrong answer. A pass is kept in the
+    progress file, if there can be one.
     Raises ValueError for an unknown id.
     """
-    return check_answer(find(id), answer)
+    result = check_answer(find(id), answer)
+    note = record_pass(id) if result.passed else None
+    return replace(result, note=note) if note else result
+
+
+def progress() -> Progress:
+    """How many exercises are solved, by chapter and in all. Draws itself."""
+    return Progress.of(catalog())
 
 
 def hint(id: str, number: int = 1) -> Text:

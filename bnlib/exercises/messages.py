@@ -22,6 +22,18 @@ CALL_FAILED = Text(
     ko="함수를 입력 {inputs}개로 부를 수 없었습니다. {error}",
     en="Your function could not be called with {inputs} input(s). {error}",
 )
+USE_FAILED = Text(
+    ko="답을 문제에 적힌 대로 쓸 수 없었습니다. {error}",
+    en="Your answer could not be used as the exercise describes. {error}",
+)
+NO_ERROR = Text(
+    ko="이 입력에서는 오류를 일으켜야 합니다({error}). 지금은 값을 돌려줍니다.",
+    en="This input should raise an error ({error}), but your function returns a value.",
+)
+TOO_LARGE = Text(
+    ko="돌려준 값이 너무 커서 비교하지 않았습니다. 결과의 크기를 먼저 확인해 보세요.",
+    en="The returned value is too large to be compared. Look at its size first.",
+)
 SYNTAX_ERROR = Text(
     ko="{line}번째 줄을 읽을 수 없습니다. {error}",
     en="Line {line} cannot be read. {error}",
@@ -34,6 +46,7 @@ TIMED_OUT = Text(
     ko="{seconds:g}초 안에 끝나지 않아 멈췄습니다. 끝나지 않는 반복이 있는지 살펴보세요.",
     en="Stopped after {seconds:g} seconds. Look for a loop that never ends.",
 )
+TIMED_OUT_AT = Text(ko="멈춘 곳은 {line}번째 줄입니다.", en="It was at line {line}.")
 RETURNED_NONE = Text(
     ko="함수가 None을 돌려주었습니다. return을 잊지 않았나요?",
     en="Your function returned None. Is a return missing?",
@@ -60,9 +73,38 @@ CHANGED_INPUT = Text(
     en="The returned value is right, but your function changed its input array. "
     "Compute into a new array, so that the caller's data stays as it was.",
 )
-UNKNOWN = Text(
-    ko="모양은 맞습니다. 값이 다릅니다. 아래가 값이 다른 가장 작은 입력입니다.",
-    en="The shape is right, the values differ. Below is the smallest input where they do.",
+VALUES_DIFFER = Text(
+    ko="모양은 맞습니다. 값이 다릅니다.",
+    en="The shape is right, the values differ.",
+)
+NUMBER_DIFFERS = Text(ko="값이 다릅니다.", en="The value differs.")
+DIFFERENT_TEXT = Text(ko="답이 다릅니다.", en="The answer is another one.")
+RETURNED_INPUT = Text(
+    ko="돌려준 값이 입력과 똑같습니다. 계산한 것을 돌려주고 있나요?",
+    en="What came back equals the input. Do you return what you computed?",
+)
+EARLIER_VALUES = Text(ko="그 앞의 값은 맞습니다.", en="What comes before it is right.")
+NTH_VALUE = Text(ko="{ko} 번째 값을 보세요.", en="Look at the {en} value.")
+ITEM = Text(ko="{item} 값을 보세요.", en="Look at {item}.")
+OVER_INPUTS = Text(ko="틀린 입력을 모아 보면:", en="Over the inputs that go wrong:")
+RIGHT_ELSEWHERE = Text(
+    ko="입력 {cases}가지 가운데 {right}가지에서는 맞았습니다.",
+    en="It is right on {right} of {cases} inputs.",
+)
+SECOND_MISTAKE = Text(
+    ko="그리고 하나 더 있습니다. 이것부터 고치고 다시 검사해 보세요.",
+    en="And there is one more. Mend this one first, then check again.",
+)
+REPLACED = Text(
+    ko="실행하는 동안 다른 것으로 바뀐 함수가 있습니다: {names}. 되돌려 놓았습니다. "
+    "이런 함수를 바꾸면 같은 프로그램의 다른 계산이 모두 달라집니다.",
+    en="Your function replaced {names}. It has been put back. "
+    "Replacing it changes every other computation of the same program.",
+)
+CRASHED = Text(
+    ko="답을 실행하던 파이썬이 멈췄습니다. 재귀가 너무 깊거나 메모리를 너무 많이 쓰는지 살펴보세요.",
+    en="The Python that ran your answer stopped. "
+    "Look for recursion without end, or for too much memory.",
 )
 SHAPE_IS_RIGHT = Text(ko="모양은 맞습니다.", en="The shape is right.")
 
@@ -71,7 +113,23 @@ VERDICTS = {
     "wrong": Text(ko="✗ 다시", en="✗ Not yet"),
     "untried": Text(ko="○ 시작 전", en="○ Not started"),
 }
-INPUT = Text(ko="입력", en="input")
+INPUT = Text(ko="입력 {name}", en="input {name}")
 YOURS = Text(ko="내 결과", en="yours")
 EXPECTED = Text(ko="기대한 결과", en="expected")
 PRINTED = Text(ko="함수가 출력한 것", en="your function printed")
+LINE = Text(ko="{line}번째 줄", en="line {line}")
+
+PROGRESS_DAMAGED = Text(
+    ko="진도 파일을 읽을 수 없어서 따로 옮겨 두었습니다: {file}",
+    en="The progress file could not be read; it has been set aside as {file}",
+)
+PROGRESS_NOT_KEPT = Text(
+    ko="통과한 것을 진도 파일에 적지 못했습니다. {error}",
+    en="The pass could not be written to the progress file. {error}",
+)
+PROGRESS_NOT_READ = Text(
+    ko="진도 파일을 열지 못했습니다. {error}",
+    en="The progress file could not be opened. {error}",
+)
+WHOLE_BOOK = Text(ko="전체", en="whole book")
+CHAPTER = Text(ko="{number}장", en="chapter {number}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import io
 import linecache
 import traceback
 from html import escape
@@ -12,19 +11,13 @@ from html import escape
 import numpy as np
 
 from . import check, messages
-from .checker import Result, name_error
+from .guard import Guard
 from .language import Text, set_language
+from .result import Result
+from .running import BoundedOutput, name_error
+from .showing import unmarked
 
 FILENAME = "<exercise>"
-PRINTED_CHARACTERS = 10_000
-
-
-class BoundedOutput(io.StringIO):
-    """Keeps the first characters and drops the rest: an answer may print without end."""
-
-    def write(self, text: str) -> int:
-        super().write(text[: max(0, PRINTED_CHARACTERS - self.tell())])
-        return len(text)
 
 
 def run_cell(code: str, language: str) -> dict[str, str | None]:
@@ -36,10 +29,11 @@ def run_cell(code: str, language: str) -> dict[str, str | None]:
     # Tracebacks read the source through linecache; without an mtime it is never looked up on disk.
     linecache.cache[FILENAME] = (len(code), None, code.splitlines(keepends=True), FILENAME)
     printed = BoundedOutput()
-    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed), Guard(True):
         result = evaluate(code)
-    if not isinstance(result, Result):
+    if type(result) is not Result:  # isinstance would ask the object itself
         result = Result(False, "nothing_checked", messages.NOTHING_CHECKED)
+    set_language(language)
     return {
         "state": result.state,
         "mistake": result.mistake,
@@ -53,20 +47,32 @@ def evaluate(code: str) -> object:
     namespace = {"__name__": "__main__", "np": np, "check": check}
     try:
         tree = ast.parse(code, FILENAME)
-    except SyntaxError as error:
-        text = messages.SYNTAX_ERROR.format(line=error.lineno, error=name_error(error))
-        return Result(False, "syntax_error", text)
-    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+        statements = compile(tree, FILENAME, "exec")
+        expression = last and compile(ast.Expression(last.value), FILENAME, "eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return describe_syntax_error(error, code)
     try:
-        exec(compile(tree, FILENAME, "exec"), namespace)
-        if last is not None:
-            return eval(compile(ast.Expression(last.value), FILENAME, "eval"), namespace)
+        exec(statements, namespace)
+        return eval(expression, namespace) if expression else None
     except BaseException as error:
         return Result(False, "raised", describe_error(error))
-    return None
+
+
+def describe_syntax_error(error: Exception, code: str) -> Result:
+    """Which line cannot be read, and the line itself with a mark below the place."""
+    line = getattr(error, "lineno", None) or 1
+    reason = getattr(error, "msg", None) or name_error(error)
+    text = messages.SYNTAX_ERROR.format(line=line, error=f"{type(error).__name__}: {reason}")
+    lines = code.splitlines()
+    if not 0 < line <= len(lines):
+        return Result(False, "syntax_error", text)
+    column = max((getattr(error, "offset", None) or 1) - 1, 0)
+    shown = unmarked(f"{lines[line - 1][:200]}\n{' ' * min(column, 200)}^")
+    return Result(False, "syntax_error", text, ((messages.LINE.format(line=line), shown),))
 
 
 def describe_error(error: BaseException) -> Text:
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if frame.filename == FILENAME]
+    frames = traceback.walk_tb(error.__traceback__)
+    lines = [line for frame, line in frames if frame.f_code.co_filename == FILENAME]
     return messages.RAISED.format(line=lines[-1] if lines else "?", error=name_error(error))

@@ -10,7 +10,12 @@ from contextlib import contextmanager
 
 
 class OutOfTime(BaseException):
-    """Derived from BaseException so that an answer's `except Exception` cannot swallow it."""
+    """Derived from BaseException so that an answer's `except Exception` cannot swallow it.
+
+    line  of the answer, where it was when time ran out
+    """
+
+    line: int | None = None
 
 
 @contextmanager
@@ -20,6 +25,7 @@ def time_limit(seconds: float) -> Iterator[None]:
     Uses SIGALRM, so it acts in the main thread of a POSIX system. Elsewhere, as in the page's
     worker, the block runs unlimited and whoever started it has to be able to end it.
     The alarm repeats: an answer that catches everything is interrupted again.
+    Limits nest: an inner one ends before the outer one's time, which then goes on running.
     """
     is_possible = (
         sys.platform != "emscripten"
@@ -34,9 +40,9 @@ def time_limit(seconds: float) -> Iterator[None]:
         raise OutOfTime
 
     previous = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 0.1)
+    outer = signal.setitimer(signal.ITIMER_REAL, seconds, 0.1)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_REAL, *outer)
         signal.signal(signal.SIGALRM, previous)

@@ -77,8 +77,9 @@ def divides_by_variance(x):
 
 
 @exercise.mistake(
-    ko="퍼진 정도는 1이 되었습니다. 그런데 결과의 평균이 0이 아닙니다. 빠진 단계가 있습니다.",
-    en="The spread is 1 now, but the mean of the result is not 0. One step is missing.",
+    ko="결과의 열마다 평균을 구해 보세요. 0이 아닙니다. 나누기 전에 할 일이 빠졌습니다.",
+    en="Take the mean of each column of your result: it is not 0. A step before the division "
+    "is missing.",
 )
 def forgets_the_mean(x):
     return x / x.std(axis=0)
@@ -118,3 +119,19 @@ def min_max(x):
 )
 def missing_brackets(x):
     return x - x.mean(axis=0) / x.std(axis=0)
+
+
+@exercise.combine
+def combined(
+    x,
+    *,
+    forgets_the_mean=False,
+    scalar_statistics=False,
+    wrong_axis=False,
+    ddof_1=False,
+    divides_by_variance=False,
+):
+    axis = None if scalar_statistics else int(wrong_axis)
+    mean = 0 if forgets_the_mean else x.mean(axis=axis, keepdims=True)
+    variance = x.var(axis=axis, ddof=int(ddof_1), keepdims=True)
+    return (x - mean) / (variance if divides_by_variance else np.sqrt(variance))

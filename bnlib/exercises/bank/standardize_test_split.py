@@ -114,3 +114,36 @@ def scales_by_test(x_train, x_test):
 def swaps_the_results(x_train, x_test):
     z_train, z_test = standardize_test_split(x_train, x_test)
     return z_test, z_train
+
+
+@exercise.mistake(
+    ko="표준편차를 구할 때 N이 아니라 N-1로 나누었습니다(ddof=1). "
+    "표준화한 학습 데이터의 표준편차를 재 보세요. 정확히 1인가요?",
+    en="The standard deviation divides by N-1 instead of N (ddof=1). "
+    "Measure the standard deviation of the standardized training set: is it exactly 1?",
+)
+def ddof_1(x_train, x_test):
+    mean, std = x_train.mean(axis=0), x_train.std(axis=0, ddof=1)
+    return (x_train - mean) / std, (x_test - mean) / std
+
+
+@exercise.combine
+def combined(
+    x_train,
+    x_test,
+    *,
+    fits_on_both=False,
+    uses_test_statistics=False,
+    ddof_1=False,
+    fits_on_test=False,
+    leaves_test_raw=False,
+    swaps_the_results=False,
+):
+    def scale(x, seen):
+        return (x - seen.mean(axis=0)) / seen.std(axis=0, ddof=int(ddof_1))
+
+    both = np.concatenate([x_train, x_test])
+    seen = both if fits_on_both else x_test if uses_test_statistics else x_train
+    z_train, z_test = scale(x_train, seen), scale(x_test, x_test if fits_on_test else seen)
+    z_test = x_test if leaves_test_raw else z_test
+    return (z_test, z_train) if swaps_the_results else (z_train, z_test)

@@ -1,0 +1,182 @@
+"""What an answer may return, made plain, and when two such values are the same.
+
+A plain value is None, a bool, number, string or NumPy array, or a list, tuple or dict of these.
+Everything after `plain` can compare and show without running code that the answer brought along.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+NUMERIC = "biufc"  # dtype kinds
+LARGEST_ARRAY = 2**24  # bytes; the exercises' own arrays are a thousand times smaller
+LARGEST_TREE = 100_000  # items of nested lists
+
+
+class TooLarge(Exception):
+    """The value is larger than any exercise asks for; looking at it could exhaust the memory."""
+
+
+class NotPlain(Exception):
+    """The value is of a kind that no exercise asks for."""
+
+
+def plain(value: Any) -> Any:
+    """A copy of `value` in Python's and NumPy's own types.
+
+    Tensors and other objects that convert to an array become arrays.
+    Raises TooLarge or NotPlain, and whatever an object's own methods raise.
+    """
+    return _Copier().copy(value)
+
+
+def name_kind(value: Any) -> str:
+    """The type's name, with the dtype of an array that holds no numbers."""
+    if isinstance(value, np.ndarray) and value.dtype.kind not in NUMERIC:
+        return f"{type(value).__name__} ({value.dtype})"
+    return type(value).__name__
+
+
+class _Copier:
+    """Counts while it copies, so that a list that holds itself comes to an end."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def copy(self, value: Any, depth: int = 0) -> Any:
+        self.count += 1
+        if self.count > LARGEST_TREE or depth > 20:
+            raise TooLarge
+        if value is None or type(value) in (bool, float, complex):
+            return value
+        if type(value) is int:
+            if value.bit_length() > 64:
+                raise TooLarge
+            return value
+        if isinstance(value, str):
+            return str.__str__(value)
+        if isinstance(value, dict):
+            items = dict.items(value)
+            return {self.copy_key(key): self.copy(item, depth + 1) for key, item in items}
+        if isinstance(value, tuple):
+            return tuple(self.copy(item, depth + 1) for item in tuple.__iter__(value))
+        if isinstance(value, list):
+            return [self.copy(item, depth + 1) for item in list.__iter__(value)]
+        return self.copy_array(value, depth)
+
+    def copy_key(self, key: Any) -> Any:
+        key = key.item() if isinstance(key, np.generic) else self.copy(key)
+        if isinstance(key, np.ndarray):
+            raise NotPlain
+        return key
+
+    def copy_array(self, value: Any, depth: int) -> Any:
+        if hasattr(value, "detach") and hasattr(value, "cpu"):  # a tensor, of whatever library
+            value = value.detach().cpu()
+        array = np.asarray(value)
+        if array.nbytes > LARGEST_ARRAY:
+            raise TooLarge
+        if array.dtype.kind in NUMERIC:
+            return np.array(array, subok=False)
+        if array.dtype.kind == "U":
+            return array.tolist()
+        if array.ndim and array.dtype == object:
+            return self.copy(array.tolist(), depth + 1)
+        raise NotPlain
+
+
+def same(first: Any, second: Any, rtol: float | None = None) -> bool:
+    """Whether two plain values are the same, up to the rounding of a careful formula.
+
+    rtol  relative to the largest number in each array of `second`; None: square root of its eps
+    Lists, tuples and arrays with the same items are the same, and so are True and 1.
+    """
+    if isinstance(second, dict):
+        return (
+            isinstance(first, dict)
+            and first.keys() == second.keys()
+            and all(same(first[key], second[key], rtol) for key in second)
+        )
+    if isinstance(second, list | tuple):
+        return (
+            is_sequence(first)
+            and len(first) == len(second)
+            and all(same(a, b, rtol) for a, b in zip(first, second, strict=True))
+        )
+    if second is None or isinstance(second, str):
+        return type(first) is type(second) and first == second
+    a, b = as_array(first), as_array(second)
+    return a is not None and b is not None and a.shape == b.shape and close(a, b, rtol)
+
+
+def close(a: np.ndarray, b: np.ndarray, rtol: float | None) -> bool:
+    if rtol == 0:
+        return np.array_equal(a, b, equal_nan=True)
+    return bool(np.all(close_places(a, b, rtol)))
+
+
+def close_places(a: np.ndarray, b: np.ndarray, rtol: float | None) -> np.ndarray:
+    """Where two numeric arrays of one shape are the same."""
+    rtol = tolerance(b.dtype) if rtol is None else rtol
+    size = np.abs(b.astype(float) if b.dtype.kind in "bui" else b)
+    largest = np.max(size, initial=0.0, where=np.isfinite(size))
+    atol = rtol * float(largest or 1.0)  # where all should be 0, rounding is measured against 1
+    return np.isclose(a, b, rtol=rtol, atol=atol, equal_nan=True)
+
+
+def tolerance(dtype: np.dtype) -> float:
+    """Two correct formulas round differently: some hundred units in the last place, n times over."""
+    return float(np.sqrt(np.finfo(dtype if dtype.kind in "fc" else float).eps))
+
+
+def same_shape(first: Any, second: Any) -> bool:
+    if isinstance(second, dict):
+        return (
+            isinstance(first, dict)
+            and first.keys() == second.keys()
+            and all(same_shape(first[key], second[key]) for key in second)
+        )
+    if isinstance(second, list | tuple):
+        return (
+            is_sequence(first)
+            and len(first) == len(second)
+            and all(same_shape(a, b) for a, b in zip(first, second, strict=True))
+        )
+    if second is None or isinstance(second, str):
+        return type(first) is type(second)
+    a, b = as_array(first), as_array(second)
+    return a is not None and b is not None and a.shape == b.shape
+
+
+def has_shape(value: Any) -> bool:
+    """Whether there is an array in a plain value."""
+    if isinstance(value, dict):
+        return any(map(has_shape, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(has_shape, value))
+    return isinstance(value, np.ndarray) and value.ndim > 0
+
+
+def is_sequence(value: Any) -> bool:
+    return isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim > 0)
+
+
+def as_array(value: Any) -> np.ndarray | None:
+    """A plain value as a numeric array, or None if it is not one."""
+    try:
+        array = np.asarray(value)
+    except (ValueError, OverflowError):  # a ragged list
+        return None
+    return array if array.dtype.kind in NUMERIC else None
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a plain value holds no nan and no inf."""
+    if isinstance(value, dict):
+        return all(map(is_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(is_finite, value))
+    array = None if value is None else as_array(value)
+    return array is None or bool(np.isfinite(array).all())
