@@ -5,7 +5,7 @@ import { markSolved, memory } from "./progress.mjs";
 // name, and each editor needed a Python of its own. CodeMirror still comes from its package; the
 // file names carry hashes that belong to this exact version.
 const CODEMIRROR = "https://cdn.jsdelivr.net/npm/@pyscript/core@0.6.60/dist/";
-const SECONDS = 15; // what one run may take once Python is loaded
+const SECONDS = 15; // what one run may take once Python is loaded; a card's data-seconds overrides
 
 const language = document.documentElement.lang === "ko" ? "ko" : "en";
 const words = {
@@ -17,7 +17,7 @@ const words = {
     run: "실행",
     again: "✗ 다시",
     stopped: "실행을 멈췄습니다. 코드는 그대로 있습니다.",
-    slow: `${SECONDS}초 안에 끝나지 않아 멈췄습니다. 끝나지 않는 반복이 있는지 살펴보세요. 코드는 그대로 있습니다.`,
+    slow: seconds => `${seconds}초 안에 끝나지 않아 멈췄습니다. 끝나지 않는 반복이 있는지 살펴보세요. 코드는 그대로 있습니다.`,
     failed: "파이썬을 불러오지 못했습니다. 네트워크를 확인하고 다시 실행해 주세요.",
     crashed: "파이썬이 멈춰서 새로 시작합니다. 코드는 그대로 있습니다.",
     reset: "처음 코드로 되돌릴까요? 지금 쓴 코드는 사라집니다.",
@@ -31,7 +31,7 @@ const words = {
     run: "Run",
     again: "✗ Not yet",
     stopped: "Stopped. Your code is still here.",
-    slow: `Stopped after ${SECONDS} seconds. Look for a loop that never ends. Your code is still here.`,
+    slow: seconds => `Stopped after ${seconds} seconds. Look for a loop that never ends. Your code is still here.`,
     failed: "Python could not be loaded. Check the network and run again.",
     crashed: "Python crashed and starts afresh. Your code is still here.",
     reset: "Go back to the first code? What you wrote will be lost.",
@@ -67,18 +67,18 @@ class Python {
     return this.#ready;
   }
 
-  async run(code, onStatus) {
+  async run(code, seconds, onStatus) {
     await this.start(onStatus);
     onStatus(words.running);
     return new Promise((resolve, reject) => {
       this.#reject = reject;
-      const timer = setTimeout(() => this.stop(words.slow, "timed_out"), SECONDS * 1000);
+      const timer = setTimeout(() => this.stop(words.slow(seconds), "timed_out"), seconds * 1000);
       const settle = finish => value => { clearTimeout(timer); finish(value); };
       const done = settle(resolve);
       this.#reject = settle(reject);
       this.#worker.onmessage = ({ data }) => {
         if (data.result) done(data.result);
-        else this.#fail(this.#reject, words.crashed, data.failure);
+        else this.#fail(this.#reject, words.crashed, data.failure, "crashed");
       };
       this.#worker.postMessage({ code, language });
     });
@@ -90,9 +90,9 @@ class Python {
     reject(Object.assign(new Error(message), { mistake }));
   }
 
-  #fail(reject, message, detail) {
+  #fail(reject, message, detail, mistake = "not_loaded") {
     this.#forget();
-    reject(Object.assign(new Error(message), { detail }));
+    reject(Object.assign(new Error(message), { detail, mistake }));
   }
 
   #forget() {
@@ -143,6 +143,7 @@ class Card {
     };
   }
 
+  get seconds() { return Number(this.element.dataset.seconds ?? SECONDS); }
   get code() { return this.view ? this.view.state.doc.toString() : this.saved; }
   get saved() { return memory.get(`code:${this.id}`) ?? this.stub; }
 
@@ -205,14 +206,14 @@ class Card {
     this.element.classList.add("is-running");
     const started = performance.now();
     try {
-      const result = await python.run(this.code, status => this.show("status", status));
+      const result = await python.run(this.code, this.seconds, status => this.show("status", status));
       this.show(result.state, "", result.html, result.printed);
       this.element.dataset.mistake = result.mistake ?? "";
       if (result.state === "passed") markSolved(this.id);
     } catch (error) {
-      this.show("wrong", error.message, "", error.detail ?? "");
-      this.element.dataset.mistake = error.mistake ?? "not_loaded";
-      if (error.mistake) python.start(() => {}).catch(() => {}); // warm again for the next run
+      this.show("wrong", error.message, "", escaped(error.detail ?? ""));
+      this.element.dataset.mistake = error.mistake;
+      if (error.mistake !== "not_loaded") python.start(() => {}).catch(() => {}); // for the next run
     } finally {
       running = null;
       this.buttons.run.textContent = words.run;
@@ -240,6 +241,10 @@ class Card {
       this.answer.prepend(output);
     }
   }
+}
+
+function escaped(text) {
+  return Object.assign(document.createElement("p"), { textContent: text }).innerHTML;
 }
 
 const cards = new Map([...document.querySelectorAll(".exercise")].map(e => [e, new Card(e)]));

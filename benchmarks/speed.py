@@ -3,12 +3,13 @@
     python benchmarks/speed.py               prints the table, writes results/speed_cpu.json
     python benchmarks/speed.py --quick       small inputs, no compiler, writes nothing
 
-Each run measures with one thread and with all. One round times `buffer.copy_(x)` and every implementation once, in turn, so that all of them see
-the same machine; the table gives medians over the rounds. A fresh output costs page faults, which
-cost more than the arithmetic and are the same for all: so the allocator is told to keep freed
-memory (glibc; "memory": "kept"), as a caching allocator does. `--default-allocator` measures with
-page faults, and stores to results/speed_cpu_default_allocator.json. Run it on an idle machine: an
-implementation made of many short parallel loops waits at the end of each for a busy core.
+Each run measures with one thread and with all. One round times `buffer.copy_(x)` and every
+implementation once, in turn, so that all of them see the same machine; the table gives medians
+over the rounds. A fresh output costs page faults, which cost more than the arithmetic and are the
+same for all: so the allocator is told to keep freed memory (glibc; "memory": "kept"), as a caching
+allocator does. `--default-allocator` measures with page faults, and stores to
+results/speed_cpu_default_allocator.json. Run it on an idle machine: an implementation made of many
+short parallel loops waits at the end of each for a busy core.
 """
 
 import argparse

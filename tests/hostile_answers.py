@@ -323,6 +323,7 @@ SPOILS: list[Hostile] = [
         None,
         SAME,
     ),
+    ("no_keyboard", body("import sys", "sys.stdin = None", "return x"), None, SAME),
     (
         "closes_the_output",
         body("import sys", "sys.stdout.close()", "return x"),
@@ -360,6 +361,12 @@ CELLS: list[Hostile] = [
     ("checks_nothing", "x = 1\n", "nothing_checked", "nothing was checked"),
     ("an_empty_cell", "", "nothing_checked", "nothing was checked"),
     ("loses_check", f"check = None\n{returns('x')}", "raised", "TypeError"),
+    (
+        "ends_with_a_liar",
+        "class Liar:\n    @property\n    def __class__(self):\n        return 1 / 0\n\n\nLiar()\n",
+        "nothing_checked",
+        "nothing was checked",
+    ),
     ("another_exercise", "check('standardise', len)\n", "raised", "ValueError"),
 ]
 
@@ -371,6 +378,12 @@ ENDLESS: list[Hostile] = [
     (
         "loops_and_catches",
         body("while True:", "    try: x = x + 0", "    except Exception: continue"),
+        "timed_out",
+        "never ends",
+    ),
+    (
+        "loops_when_interrupted",
+        body("import time", "try: time.sleep(1000)", "except BaseException: time.sleep(1000)"),
         "timed_out",
         "never ends",
     ),

@@ -185,6 +185,13 @@ def test_every_answer_sees_the_same_draws_and_may_use_functions():
     assert rng.bit_generator.state == before
 
 
+def test_the_shape_is_praised_only_where_there_is_one():
+    assert english(check("standardize", STANDARDIZE.mistakes[1].functions[0])).startswith(
+        "The shape is right."
+    )
+    assert "shape" not in english(check("max-stable-step", STEP.mistakes[0].functions[0]))
+
+
 def test_an_error_can_be_the_right_answer():
     def halves(x, groups):
         if len(x) % groups:

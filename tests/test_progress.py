@@ -162,7 +162,11 @@ def test_export_and_import_merge(file, tmp_path):
     page.write_text(json.dumps(from_the_page), encoding="utf-8")
     import_progress(page)
     import_progress(page)
-    assert content(file) == from_the_page | {"solved": ["constant-feature", "standardize"]}
+    merged = from_the_page | {"solved": ["constant-feature", "standardize"]}
+    assert content(file) == merged
+    page.write_text('{"version": 1, "solved": [], "code": {"standardize": "another try"}}')
+    import_progress(page)
+    assert content(file) == merged
 
 
 def test_a_bad_import_changes_nothing(file, tmp_path):

@@ -28,6 +28,7 @@ def write(page: Page, exercise: Exercise, code: str) -> None:
     """Replace the editor's text as a reader would: click, select all, type."""
     editor(page, exercise).click()
     page.keyboard.press("Control+A")
+    page.keyboard.press("Delete")
     page.keyboard.insert_text(code)
 
 

@@ -1,0 +1,42 @@
+"""The answers that break, cheat or never end, in the page: see tests/hostile_answers.py."""
+
+from hostile_answers import ENDLESS, HOSTILE, NATIVE
+
+from .test_exercises import FIRST, PAGE, answer, card, run, write
+
+IN_THE_PAGE = {"too_deep": ("crashed", "starts afresh")}  # WebAssembly's stack is smaller
+SOLVED = f"{FIRST.solution_source}\n\n{FIRST.check_line}"
+
+
+def test_hostile_answers_get_their_message(open_page):
+    page = open_page(f"en/{PAGE}")
+    told = {}
+    for name, cell, *expected in HOSTILE:
+        mistake, says = IN_THE_PAGE.get(name, expected)
+        write(page, FIRST, cell)
+        said = run(page, FIRST)["mistake"] or None
+        if said != mistake or says not in answer(page, FIRST):
+            told[name] = (said, answer(page, FIRST)[:200])
+        write(page, FIRST, SOLVED)
+        assert run(page, FIRST)["state"] == "passed", f"after {name} nothing works any more"
+    assert told == {}
+
+
+def test_what_never_ends_is_ended(open_page):
+    page = open_page(f"en/{PAGE}")
+    write(page, FIRST, SOLVED)
+    assert run(page, FIRST)["state"] == "passed"  # Python is loaded
+    card(page, FIRST).evaluate("card => { card.dataset.seconds = 1 }")
+    told = {}
+    for name, cell, *_ in ENDLESS + NATIVE:
+        write(page, FIRST, cell)
+        said = run(page, FIRST)
+        if said["state"] != "wrong" or not answer(page, FIRST).strip():
+            told[name] = (said, answer(page, FIRST)[:200])
+        assert (
+            cell.strip().splitlines()[-1] in card(page, FIRST).locator(".cm-content").inner_text()
+        )
+    assert told == {}
+    card(page, FIRST).evaluate("card => { delete card.dataset.seconds }")
+    write(page, FIRST, SOLVED)
+    assert run(page, FIRST)["state"] == "passed"
