@@ -109,14 +109,17 @@ def test_other_right_answers_pass(exercise, answer, here):
 
 @each
 def test_stub_is_the_solution_without_its_bodies(exercise, here):
-    assert "raise NotImplementedError" in exercise.stub
-    namespace = {"check": lambda id, answer: None}
+    assert ("raise NotImplementedError" in exercise.stub) == (exercise.start is None)
+    namespace = {"np": np, "check": lambda id, answer: None}
     exec(compile(exercise.stub, "<stub>", "exec"), namespace)
     stub = namespace[exercise.solution.__name__]
     assert inspect.signature(stub) == inspect.signature(exercise.solution)
     assert stub.__doc__ and inspect.getdoc(stub) == inspect.getdoc(exercise.solution)
     result = check(exercise.id, stub)
-    assert (result.passed, result.mistake, result.state) == (False, "not_attempted", "untried")
+    if exercise.start:  # the stub is code with a bug, and the bug has a name
+        assert (result.passed, result.mistake) == (False, exercise.start.__name__)
+    else:
+        assert (result.passed, result.mistake, result.state) == (False, "not_attempted", "untried")
 
 
 # --- mistakes

@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from .language import Text
-from .stub import cut
+from .stub import body_of, cut
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ class Exercise:
     tolerance   relative; None: the square root of the dtype's eps
     accepts     accepts(*case) -> bool: whether an input with fewer rows or columns still fits the
                 statement, where the solution gives finite values for more than that
+    start       the mistake whose body the stub shows, where the task is to find a bug
     """
 
     id: str
@@ -79,6 +80,7 @@ class Exercise:
     accepts: Callable[..., bool] | None = None
     mistakes: list[Mistake] = field(default_factory=list)
     combined: Callable | None = None
+    start: Callable | None = None
 
     def mistake(self, ko: str, en: str, **variants: list) -> Callable[[Callable], Callable]:
         """Decorate a wrong function to register it, with its message in each language.
@@ -122,7 +124,8 @@ class Exercise:
     @property
     def stub(self) -> str:
         """The solution with its bodies cut away, and the line that checks it."""
-        return f"{cut(self.solution_source)}\n\n\n{self.check_line}"
+        body = body_of(inspect.getsource(self.start)) if self.start else "raise NotImplementedError"
+        return f"{cut(self.solution_source, body)}\n\n\n{self.check_line}"
 
     @property
     def check_line(self) -> str:

@@ -88,6 +88,9 @@ def decays_everything(parameters, gradients, learning_rate, decay):
     return stepped
 
 
+exercise.start = decays_everything
+
+
 @exercise.mistake(
     ko="β와 편향은 놓아주었지만 γ는 여전히 줄어듭니다. 이름으로 골랐다면, torch에서 γ의 이름이 무엇인지 보세요.",
     en="β and the bias are spared, but γ still shrinks. "

@@ -130,6 +130,9 @@ def never_leaves_training_mode(model, batches):
     return right / samples
 
 
+exercise.start = never_leaves_training_mode
+
+
 @exercise.mistake(
     ko="정확도는 맞습니다. 그런데 모델이 평가 모드로 남았습니다. 평가 뒤에도 학습이 이어진다면, "
     "다음 에포크는 어떤 통계량으로 정규화하나요?",

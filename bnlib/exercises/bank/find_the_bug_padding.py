@@ -95,6 +95,9 @@ def counts_the_padding(x, lengths, gamma, beta, eps):
     return gamma * (x - mean) / np.sqrt(var + eps) + beta
 
 
+exercise.start = counts_the_padding
+
+
 @exercise.mistake(
     ko="패딩 자리의 출력은 0이 되었습니다. 그런데 통계량에는 여전히 패딩이 들어 있습니다.",
     en="The padding comes out as 0 now, but it still counts in the statistics.",

@@ -1,0 +1,106 @@
+"""How long a check takes in the page: each exercise's solution, in Chromium, in Pyodide.
+
+    make book SERVE=0 && python benchmarks/exercises_in_page.py
+
+Writes benchmarks/results/exercises_in_page.json: for each exercise the median of five checks in
+milliseconds, from pressing Run's message to the answer, and its ratio to the same check in this
+Python in the same run.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import json
+import platform
+import statistics
+import sys
+import threading
+import time
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+from playwright.sync_api import sync_playwright
+
+from bnlib.exercises import catalog
+from bnlib.exercises.page import run_cell
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+from browser import cdn  # noqa: E402
+from browser.conftest import CHROMIUM, FLAGS, HTML, QuietHandler  # noqa: E402
+
+RESULT = ROOT / "benchmarks" / "results" / "exercises_in_page.json"
+ROUNDS = 5
+
+START = """wheel => new Promise((resolve, reject) => {
+    const address = new URL("../_static/exercise-worker.mjs", location.href);
+    window.worker = new Worker(address, { type: "module" });
+    window.worker.onmessage = ({ data }) => {
+        if (data.ready) resolve(); if (data.failure) reject(data.failure);
+    };
+    window.worker.postMessage({ wheel: new URL(wheel, location.href).href });
+})"""
+RUN = """code => new Promise((resolve, reject) => {
+    const start = performance.now();
+    window.worker.onmessage = ({ data }) =>
+        data.result
+            ? resolve([performance.now() - start, data.result.state])
+            : reject(data.failure);
+    window.worker.postMessage({ code, language: "en" });
+})"""
+
+
+def here(code: str) -> float:
+    start = time.perf_counter()
+    assert run_cell(code, "en")["state"] == "passed"
+    return 1000 * (time.perf_counter() - start)
+
+
+def measure() -> list[dict]:
+    handler = functools.partial(QuietHandler, directory=HTML)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    rows = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        context = browser.new_context()
+        context.route(f"{cdn.CDN}**", cdn.answer)
+        page = context.new_page()
+        page.goto(f"http://127.0.0.1:{server.server_port}/en/chapters/01_standardization.html")
+        page.evaluate(START, page.locator("meta[name=bnlib-wheel]").get_attribute("content"))
+        for exercise in catalog():
+            code = f"{exercise.solution_source}\n\n{exercise.check_line}"
+            in_page, native = [], []
+            for _ in range(ROUNDS):
+                milliseconds, state = page.evaluate(RUN, code)
+                assert state == "passed", (exercise.id, state)
+                in_page.append(milliseconds)
+                native.append(here(code))
+            median = statistics.median(in_page)
+            ratio = median / statistics.median(native)
+            rows.append({"id": exercise.id, "ms": round(median, 1), "over_native": round(ratio, 1)})
+            print(f"{exercise.id:<28} {median:>7.0f} ms   {ratio:>5.1f} x native")
+        version = browser.version
+        browser.close()
+    return [{"browser": f"Chromium {version}"}, *rows]
+
+
+def main() -> None:
+    browser, *rows = measure()
+    provenance = {
+        "command": "python benchmarks/exercises_in_page.py",
+        "date": date.today().isoformat(),
+        "pyodide": "0.27.7",
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        **browser,
+        "rounds": ROUNDS,
+    }
+    RESULT.write_text(json.dumps({**provenance, "exercises": rows}, indent=1) + "\n", "utf-8")
+    print(f"slowest {max(row['ms'] for row in rows):.0f} ms of {len(rows)} exercises")
+
+
+if __name__ == "__main__":
+    main()
