@@ -31,8 +31,9 @@ GO_TO_WELCOME = (
 def build_wheel() -> None:
     """Put the package where the page's Python can fetch it."""
     shutil.rmtree(WHEELS, ignore_errors=True)
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", WHEELS, "."]
-    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    options = ["--quiet", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
+    command = [sys.executable, "-m", "pip", "wheel", *options, "--wheel-dir", WHEELS, "."]
+    subprocess.run(command, cwd=ROOT, check=True)
 
 
 def build_languages() -> None:

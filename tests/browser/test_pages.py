@@ -153,3 +153,19 @@ def test_download_is_a_notebook_in_the_readers_language(open_page, site, name, l
     stored = json.loads((ROOT / "chapters" / f"{name}.ipynb").read_text("utf-8"))
     code = [cell["source"] for cell in stored["cells"] if cell["cell_type"] == "code"]
     assert [c["source"] for c in notebook["cells"] if c["cell_type"] == "code"] == code
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_quiz_explains_every_choice(open_page, language):
+    """By keyboard alone: each choice opens to its explanation and shows a sign, right or wrong."""
+    page = open_page(f"{language}/chapters/01_standardization.html")
+    choices = page.locator("section#sec-quiz details.choice")
+    assert choices.count() >= 15
+    assert page.locator("section#sec-quiz details.choice.right").count() == 5
+    for choice in choices.all():
+        choice.locator("summary").focus()
+        page.keyboard.press("Enter")
+        expect(choice).to_have_attribute("open", "")
+        expect(choice.locator("p").first).to_be_visible()
+        sign = choice.locator("summary").evaluate("s => getComputedStyle(s, '::before').content")
+        assert ("✓" in sign) == ("right" in choice.get_attribute("class")), sign
