@@ -40,6 +40,7 @@ notebooks: .venv/all
 	$(BIN)/python _ext/execute.py
 
 bench: .venv/all
+	$(BIN)/python _ext/build.py --no-serve
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
 format: .venv/all
