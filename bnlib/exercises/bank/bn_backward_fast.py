@@ -32,6 +32,12 @@ def cases(rng):
     yield tuple(array.astype(np.float32) for array in random_inputs(rng, 6, 4, 0.3))
 
 
+def is_normalized(dy, x_hat, inv_std, gamma):
+    """Whether x_hat can come from a batch: mean 0, and a variance that eps keeps below 1."""
+    has_mean_0 = np.allclose(x_hat.mean(axis=0), 0, atol=1e-6)
+    return len(x_hat) > 1 and has_mean_0 and bool((x_hat.var(axis=0) < 1).all())
+
+
 def forward(x, eps):
     inv_std = 1 / np.sqrt(x.var(axis=0) + eps)
     return (x - x.mean(axis=0)) * inv_std, inv_std
@@ -52,6 +58,7 @@ exercise = Exercise(
     title=Text(ko="한 줄로 모은 역전파", en="The backward pass in one line"),
     solution=bn_backward_fast,
     cases=cases,
+    accepts=is_normalized,
     hints=[
         Text(
             ko="앞 문제의 dx에 (x - mean)과 분산이 나오는 자리마다 x_hat과 inv_std를 넣어 보세요. "
