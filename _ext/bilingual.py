@@ -81,7 +81,6 @@ def configure(app: Sphinx, config: Config) -> None:
     }
     config.togglebutton_hint = words["show_code"]
     config.togglebutton_hint_hide = words["hide_code"]
-    config.mystnb_code_prompt_show = words["show_code"]
     config.nb_code_prompt_show = words["show_code"]
     config.nb_code_prompt_hide = words["hide_code"]
     for item in config.external_site_map.values():

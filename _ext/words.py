@@ -6,7 +6,6 @@ WORDS = {
     "ko": {
         "title": "배치 정규화를 재다",
         "contents": "이 쪽의 차례",
-        "skip": "본문으로 건너뛰기",
         "language": "언어",
         "licence": "글과 그림은 CC BY 4.0, 코드는 MIT 라이선스입니다.",
         "figure": "그림 %s",
@@ -25,7 +24,6 @@ WORDS = {
     "en": {
         "title": "Batch Normalization, Measured",
         "contents": "On this page",
-        "skip": "Skip to main content",
         "language": "Language",
         "licence": "Text and figures: CC BY 4.0. Code: MIT licence.",
         "figure": "Figure %s",
