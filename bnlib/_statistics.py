@@ -19,7 +19,9 @@ from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 BLOCK = 2**20  # elements: 4 MiB of float32, so a block and its scratch stay in the last cache
 SMALLEST = 2**16  # elements: below this, Python calls cost more than the formulas' float64
-PARTS = 16  # columns are summed in parts, so that a thread sums the elements it has written
+FOLDED = 1024  # columns of a folded block, which is two BLOCKs: 2048 values of each are added up
+SAMPLE = 64  # rows that tell whether columns are near zero
+WITHOUT_DX = (False, True, True)  # which of dx, dweight and dbias torch is to compute
 SAFE_SQUARES = (1e-24, 1e30)  # var + eps for which float32 squares neither underflow nor overflow
 
 
@@ -383,18 +385,22 @@ def _of_rows(parameter: Tensor | None, rows: slice) -> Tensor | None:
 
 
 def _normalize_batch(x, weight, bias, eps, centered, y):
-    def shifted_sums(shift):
-        total, squares = x.new_zeros((2, *shift.shape), dtype=torch.float64)
-        for block, channels, shifted in _batch_blocks(x, 1):
-            _shifted(x[block], shift, channels, shifted)
-            total[:, channels] += _channel_sums(shifted)
-            squares[:, channels] += _channel_sums(shifted.mul_(shifted))
-        return total, squares
-
     count = x.numel() // x.shape[1]
-    sample = x[:: max(1, x.numel() // BLOCK)]  # a block's worth, spread over x
-    guess = sample.mean((0, 2), keepdim=True, dtype=_working_dtype(x))
-    shift, rest, var = _moments(shifted_sums, guess, count)
+    if x.shape[2] == 1:
+        shift, rest, var = _column_moments(x, count)
+    else:
+
+        def shifted_sums(shift):
+            total, squares = x.new_zeros((2, *shift.shape), dtype=torch.float64)
+            for block, channels, shifted in _batch_blocks(x, 1):
+                _shifted(x[block], shift, channels, shifted)
+                total[:, channels] += _channel_sums(shifted)
+                squares[:, channels] += _channel_sums(shifted.mul_(shifted))
+            return total, squares
+
+        sample = x[:: max(1, x.numel() // BLOCK)]  # a block's worth, spread over x
+        guess = sample.mean((0, 2), keepdim=True, dtype=_working_dtype(x))
+        shift, rest, var = _moments(shifted_sums, guess, count)
     mean = shift + rest
     if _is_near_zero(mean, var):
         shift, rest = None, mean
@@ -404,6 +410,9 @@ def _normalize_batch(x, weight, bias, eps, centered, y):
 
 def _standardize_batch(x, shift, rest, inv_std, weight, bias, y):
     scale, offset = _forward_factors(weight, bias, rest, inv_std, _working_dtype(x))
+    if x.shape[2] == 1 and shift is None and x.dtype == scale.dtype:
+        torch.addcmul(offset, x, scale, out=y)  # no scratch, so no blocks
+        return
     for block, channels, shifted in _batch_blocks(x, 1):
         values = _shifted(x[block], shift, channels, shifted)
         _multiply_add(values, scale[:, channels], offset[:, channels], shifted, out=y[block])
@@ -411,13 +420,18 @@ def _standardize_batch(x, shift, rest, inv_std, weight, bias, y):
 
 def _gradient_batch(x, weight, pattern, mean, var, eps, dy, centered, dx):
     count, inv_std = x.numel() // x.shape[1], (var + eps).rsqrt()
-    shift, rest = (None, mean) if _is_near_zero(mean, var) else _split(mean, _working_dtype(x))
-    products, dbias = x.new_zeros((2, *pattern), dtype=torch.float64)
-    for block, channels, shifted, scratch in _batch_blocks(x, 2):
-        wide_dy = _widened(dy[block], scratch)
-        values = _shifted(x[block], shift, channels, shifted)
-        dbias[:, channels] += _channel_sums(wide_dy)
-        products[:, channels] += _channel_sums(torch.mul(values, wide_dy, out=shifted))
+    if x.shape[2] == 1:
+        shift, rest = _split(mean, _working_dtype(x))
+        products, dbias = _column_products(x, shift, dy)
+    else:
+        near_zero = _is_near_zero(mean, var)
+        shift, rest = (None, mean) if near_zero else _split(mean, _working_dtype(x))
+        products, dbias = x.new_zeros((2, *pattern), dtype=torch.float64)
+        for block, channels, shifted, scratch in _batch_blocks(x, 2):
+            wide_dy = _widened(dy[block], scratch)
+            values = _shifted(x[block], shift, channels, shifted)
+            dbias[:, channels] += _channel_sums(wide_dy)
+            products[:, channels] += _channel_sums(torch.mul(values, wide_dy, out=shifted))
     dweight = inv_std * (products - rest * dbias)
     # With no shift dx errs by at most 2u * |mean| / std more, and that saves a pass.
     scale, slope, offset = _gradient_factors(
@@ -440,7 +454,7 @@ def _batch_blocks(x: Tensor, buffers: int):
     samples, channels, inner = x.shape
     channel_step = min(channels, max(1, BLOCK // inner))
     step = max(1, BLOCK // (channel_step * inner))
-    step = min(samples, max(1, step // PARTS) * PARTS) if inner == 1 else min(samples, step)
+    step = min(samples, step)
     scratch = x.new_empty((buffers, step * channel_step * inner), dtype=_working_dtype(x))
     for start in range(0, samples, step):
         for first in range(0, channels, channel_step):
@@ -465,9 +479,83 @@ def _is_near_zero(mean: Tensor, var: Tensor) -> bool:
 
 
 def _channel_sums(values: Tensor) -> Tensor:
-    """Sum all axes but the channels, in float64 across samples or, of columns, across parts."""
-    if values.shape[2] > 1:
-        return _sums(values).sum(0, keepdim=True)
-    parts = PARTS if len(values) % PARTS == 0 else 1
-    parts = values.unflatten(0, (parts, -1)).sum(1)
-    return parts.sum(0, keepdim=True, dtype=torch.float64)
+    """Sum all axes but the channels, in float64 across samples."""
+    return _sums(values).sum(0, keepdim=True)
+
+
+# Columns: a batch with a single value a channel and sample. Each block is summed by torch's own
+# kernel, the fastest there is for this layout. It adds up a column one value after another, which
+# is good for some thousand values and not for more. So blocks are short, narrow ones are folded
+# (two rows of C columns are one row of 2C), and float64 merges them.
+
+
+def _column_moments(x: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return shift, mean - shift and var.
+
+    Columns near zero are summed as they are, which saves a pass. If that was a wrong guess, or if
+    a shift was not near the mean, as any inexact one of a constant, the columns are summed again.
+    The first shift has few digits: values on a coarse grid, such as halves or pixels, stay on it,
+    where each addition is exact. Off the grid all of them would round the same way.
+    """
+    guess, var = _column_statistics(x[:: max(1, len(x) // SAMPLE)], None)
+    shift = None if _is_near_zero(guess, var) else guess.to(torch.bfloat16).to(_working_dtype(x))
+    for _ in range(3):
+        rest, var = _column_statistics(x, shift)
+        if _is_near_zero(rest, var):
+            break
+        shift = (rest if shift is None else shift + rest).to(_working_dtype(x))
+    return torch.zeros_like(rest) if shift is None else shift, rest, var
+
+
+def _column_statistics(x: Tensor, shift: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return mean and var of x - shift, merged from those of the blocks by Chan's formula."""
+    counts, means, variances = [], [], []
+    for rows, fold, scratch in _column_blocks(x, 1):
+        folded = _folded(_shifted(x[rows], shift, slice(None), scratch), fold)
+        for parts, of_block in zip(
+            (means, variances), torch.batch_norm_update_stats(folded, None, None, 0), strict=True
+        ):
+            parts.append(of_block.view(fold, *x.shape[1:]))
+        counts += [len(folded)] * fold
+    weights = torch.tensor(counts, dtype=torch.float64).view(-1, 1, 1) / len(x)
+    means, variances = torch.cat(means).to(torch.float64), torch.cat(variances)
+    mean = (weights * means).sum(0, keepdim=True)
+    return mean, (weights * (variances + (means - mean).square())).sum(0, keepdim=True)
+
+
+def _column_products(x: Tensor, shift: Tensor, dy: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the sums of (x - shift) * dy and of dy."""
+    products, totals = [], []
+    for rows, fold, values, scratch in _column_blocks(x, 2):
+        folded, folded_dy = (
+            _folded(_widened(x[rows], values), fold),
+            _folded(_widened(dy[rows], scratch), fold),
+        )
+        mean = shift.flatten().repeat(fold)
+        # With an inverse standard deviation of 1, the gradients by weight and bias are the sums.
+        _, product, total = torch.ops.aten.native_batch_norm_backward(
+            folded_dy, folded, None, None, None, mean, torch.ones_like(mean), True, 0.0, WITHOUT_DX
+        )
+        products.append(product.view(fold, *x.shape[1:]))
+        totals.append(total.view(fold, *x.shape[1:]))
+    return tuple(
+        torch.cat(parts).sum(0, keepdim=True, dtype=torch.float64) for parts in (products, totals)
+    )
+
+
+def _column_blocks(x: Tensor, buffers: int):
+    """Yield rows of x, how many of them to fold into one, and scratch buffers."""
+    samples, channels, _ = x.shape
+    fold = 2 ** max(0, (FOLDED // channels).bit_length() - 1)
+    whole = samples // fold * fold
+    step = max(1, 2 * BLOCK // (fold * channels)) * fold
+    scratch = x.new_empty((buffers, min(step, samples), channels, 1), dtype=_working_dtype(x))
+    for start in range(0, whole, step):
+        rows = slice(start, min(start + step, whole))
+        yield rows, fold, *scratch[:, : rows.stop - start]
+    if whole < samples:
+        yield slice(whole, samples), 1, *scratch[:, : samples - whole]
+
+
+def _folded(values: Tensor, fold: int) -> Tensor:
+    return values.reshape(len(values) // fold, -1)

@@ -9,10 +9,11 @@ The formulas compute in float64 and round once. They run on a GPU, for small ten
 the CPU take the same steps in cache-sized blocks of float32 (`bnlib._statistics`), where
 |y - exact y| <= u * (8 * max|y| + 2 * |mean| / std) with u = 2**-24.
 
-What accuracy costs on the CPU, in multiples of torch's time for batch norm
-(benchmarks/results/speed_cpu.json): (N, C, H, W) forward 0.5 to 0.7, with backward 0.75 to 1.05.
-channels_last and (N, C) forward 1.3 to 1.5, with backward 1.6 to 1.7; there torch sums in plain
-float32, and errs by 150u * max|y| where bnlib errs by u (benchmarks/results/accuracy.json).
+What accuracy costs on the CPU, in multiples of torch's time for batch norm (benchmarks/speed.py):
+(N, C, H, W) forward 0.5 to 0.7, with backward 0.75 to 1.05. channels_last and (N, C) forward 1.05
+to 1.3, with backward 1.1 to 1.4, and one more pass where a mean is far from 0; there torch sums
+whole columns in plain float32, and errs by 150u * max|y| where bnlib errs by u
+(benchmarks/results/accuracy.json).
 Small tensors pay for Python: about 0.15 ms a call where torch takes 0.02.
 """
 

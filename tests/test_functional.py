@@ -410,7 +410,7 @@ UNCENTERED = [(case, False) for case in BLOCK_CASES if not case.startswith("batc
 @pytest.mark.parametrize(("case", "centered"), CENTERED + UNCENTERED)
 def test_blocks_match_the_formulas(case, dtype, centered, affine, monkeypatch):
     monkeypatch.setattr(_statistics, "BLOCK", 5000)  # many blocks, the last one smaller
-    monkeypatch.setattr(_statistics, "PARTS", 4)
+    monkeypatch.setattr(_statistics, "FOLDED", 30)
     x, weight, bias, axes, dy = block_case(case, dtype)
     weight = weight if affine in ("both", "weight") else None
     bias = bias if affine in ("both", "bias") else None
