@@ -10,7 +10,6 @@ bound is bnlib's promise for y: 8 + 2 * kappa / max|y|, where kappa = |mean| / s
 import argparse
 import json
 import math
-import platform
 import sys
 import time
 from pathlib import Path
@@ -20,11 +19,16 @@ import torch.nn.functional as torch_functional
 from torch import Tensor
 
 import bnlib.functional as own_functional
+from bnlib._provenance import provenance
 
 RESULT = Path(__file__).parent / "results" / "accuracy.json"
 U = 2.0**-24
 EPS = 1e-5
 SEED = 0
+UNIT = (
+    "errors of y in u * max|y|, of dx in u * max|dx|, u = 2**-24; "
+    "bound = 8 + 2 * kappa / max|y| for y of bnlib"
+)
 LAYOUTS = {
     "(64, 64, 56, 56)": ((64, 64, 56, 56), torch.contiguous_format),
     "(64, 64, 56, 56) channels_last": ((64, 64, 56, 56), torch.channels_last),
@@ -121,27 +125,6 @@ def print_row(row: dict) -> None:
     print("".join(cells), flush=True)
 
 
-def provenance() -> dict:
-    return {
-        "command": "python benchmarks/accuracy.py",
-        "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "hardware": cpu_name(),
-        "threads": torch.get_num_threads(),
-        "seeds": [SEED],
-        "unit": "errors of y in u * max|y|, of dx in u * max|dx|, u = 2**-24; "
-        "bound = 8 + 2 * kappa / max|y| for y of bnlib",
-    }
-
-
-def cpu_name() -> str:
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {len(names)} cores"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
@@ -154,7 +137,13 @@ def main() -> None:
     start = time.time()
     rows = measure(QUICK_LAYOUTS if quick else LAYOUTS, implementations)
     if not quick:
-        report = provenance() | {"wall_seconds": round(time.time() - start), "rows": rows}
+        report = provenance() | {
+            "threads": torch.get_num_threads(),
+            "seeds": [SEED],
+            "unit": UNIT,
+            "wall_seconds": round(time.time() - start),
+            "rows": rows,
+        }
         RESULT.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
         print(f"wrote {RESULT.relative_to(Path(__file__).parent.parent)}", file=sys.stderr)
 

@@ -12,40 +12,18 @@ starts where the system has one. The promise is 0.3 s.
 import argparse
 import json
 import os
-import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 os.environ["BNLIB_PROGRESS"] = ""  # the reader's own progress is not ours to write
 
+from bnlib._provenance import provenance
 from bnlib.exercises import Exercise, catalog, isolation
 from bnlib.exercises.checker import check_answer
 
 RESULT = Path(__file__).parent / "results" / "exercises.json"
 PROMISE = 0.3
-
-
-def provenance(seconds: float) -> dict:
-    return {
-        "command": "python benchmarks/exercises.py",
-        "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "hardware": f"{processor()}, {os.cpu_count()} cores",
-        "process": "forked" if isolation.can_fork() else "same",
-        "wall_seconds": round(seconds, 1),
-    }
-
-
-def processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def wrong_answers(exercise: Exercise) -> dict:
@@ -102,7 +80,11 @@ def main() -> None:
     print(f"slowest check {slowest:.3f} s; promised {PROMISE} s")
     if not options.quick:
         report = {
-            "provenance": provenance(time.perf_counter() - start),
+            "provenance": provenance()
+            | {
+                "process": "forked" if isolation.can_fork() else "same",
+                "wall_seconds": round(time.perf_counter() - start, 1),
+            },
             "rounds": rounds,
             "promise_seconds": PROMISE,
             "slowest_seconds": slowest,

@@ -22,9 +22,9 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as torch_functional
-from accuracy import provenance
 
 import bnlib.functional as own_functional
+from bnlib._provenance import provenance
 
 RESULTS = Path(__file__).parent / "results"
 SEED = 0
@@ -130,9 +130,9 @@ def main() -> None:
     if not options.quick:
         suffix = "_default_allocator" if options.default_allocator else ""
         report = provenance() | {
-            "command": " ".join(["python", "benchmarks/speed.py", *sys.argv[1:]]),
             "unit": "medians in multiples of the median of buffer.copy_(x), paired round by round",
             "threads": options.threads,
+            "seeds": [SEED],
             "rounds": options.rounds,
             "memory": "page faults" if options.default_allocator else "kept",
             "wall_seconds": round(time.time() - start),
