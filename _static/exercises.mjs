@@ -96,7 +96,10 @@ class Python {
   }
 
   #forget() {
-    this.#worker?.terminate();
+    if (!this.#worker) return;
+    // A worker that died of too little memory may still report it, after its successor has begun.
+    this.#worker.onmessage = this.#worker.onerror = null;
+    this.#worker.terminate();
     this.#worker = this.#ready = null;
     this.#reject = () => {};
   }

@@ -1,13 +1,13 @@
-"""The answers that break or cheat, in the page: see tests/hostile_answers.py.
+"""The answers that break, cheat or never end, in the page: see tests/hostile_answers.py."""
 
-Those that never end are in test_exercises.py: each costs the page a new Python.
-"""
+from hostile_answers import ENDLESS, HOSTILE, NATIVE
 
-from hostile_answers import HOSTILE
-
-from .test_exercises import FIRST, PAGE, answer, run, write
+from .test_exercises import FIRST, PAGE, answer, card, run, write
 
 IN_THE_PAGE = {"too_deep": ("crashed", "starts afresh")}  # WebAssembly's stack is smaller
+# Of what only a process of its own survives, what a reader of the page might write by accident.
+# Each costs the page a new Python, some seconds.
+BY_ACCIDENT = {"never_returns_to_python", "recurses_without_limit", "takes_the_memory"}
 SOLVED = f"{FIRST.solution_source}\n\n{FIRST.check_line}"
 
 
@@ -23,3 +23,23 @@ def test_hostile_answers_get_their_message(open_page):
         write(page, FIRST, SOLVED)
         assert run(page, FIRST)["state"] == "passed", f"after {name} nothing works any more"
     assert told == {}
+
+
+def test_what_never_ends_is_ended(open_page):
+    page = open_page(f"en/{PAGE}")
+    write(page, FIRST, SOLVED)
+    assert run(page, FIRST)["state"] == "passed"  # Python is loaded
+    card(page, FIRST).evaluate("card => { card.dataset.seconds = 1 }")
+    told = {}
+    for name, cell, *_ in ENDLESS + [native for native in NATIVE if native[0] in BY_ACCIDENT]:
+        write(page, FIRST, cell)
+        said = run(page, FIRST, seconds=120)
+        if said["state"] != "wrong" or not answer(page, FIRST).strip():
+            told[name] = (said, answer(page, FIRST)[:200])
+        assert (
+            cell.strip().splitlines()[-1] in card(page, FIRST).locator(".cm-content").inner_text()
+        )
+    assert told == {}
+    card(page, FIRST).evaluate("card => { delete card.dataset.seconds }")
+    write(page, FIRST, SOLVED)
+    assert run(page, FIRST)["state"] == "passed"
