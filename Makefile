@@ -4,6 +4,8 @@
 PYTHON ?= python3
 SERVE ?= 1
 BIN = .venv/bin
+# A worker on every core, so each has one thread.
+PARALLEL = --numprocesses auto
 # Python 3.11 or newer, or a message that says so.
 CHECK_PYTHON = import sys; sys.version_info >= (3, 11) or sys.exit(f"Python 3.11 or newer is needed, found {sys.version.split()[0]}. Name one: make PYTHON=python3.12")
 
@@ -27,11 +29,12 @@ CHECK_PYTHON = import sys; sys.version_info >= (3, 11) or sys.exit(f"Python 3.11
 book: .venv/book
 	$(BIN)/python _ext/build.py $(if $(filter 0,$(SERVE)),--no-serve)
 
+test: export OMP_NUM_THREADS = 1
 test: .venv/all
 	$(BIN)/python _ext/build.py --no-serve
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
-	$(BIN)/python -m pytest --nbval chapters
+	$(BIN)/python -m pytest $(PARALLEL)
+	$(BIN)/python -m pytest $(PARALLEL) --dist loadfile --nbval chapters
 
 lab: .venv/all
 	$(BIN)/jupyter lab chapters
