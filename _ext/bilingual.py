@@ -23,6 +23,11 @@ INSTALL = (
 )
 
 
+def is_appendix(docname: str) -> bool:
+    """Pages numbered from 90 up follow the chapters: lists and tables, nothing to run."""
+    return Path(docname).name.startswith("9")
+
+
 def localize(notebook: dict, language: str) -> dict:
     """The notebook as a reader of one language should get it."""
     others = set(LANGUAGE_NAMES) - {language}

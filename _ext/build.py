@@ -16,6 +16,10 @@ import sys
 import time
 from pathlib import Path
 
+import security
+import site_files
+import yaml
+
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "_build"
 HTML = BUILD / "html"
@@ -65,11 +69,14 @@ def sphinx(language: str) -> list[str]:
 def gather() -> None:
     shutil.rmtree(HTML, ignore_errors=True)
     for language in LANGUAGES:
-        ignore = shutil.ignore_patterns(".buildinfo", "objects.inv")
+        ignore = shutil.ignore_patterns(".buildinfo", "objects.inv", "*macros.html")
         shutil.copytree(BUILD / "sphinx" / language / "html", HTML / language, ignore=ignore)
         (HTML / language / "index.html").write_text(GO_TO_WELCOME, "utf-8")
     shutil.copy(ROOT / "_ext" / "templates" / "choose-language.html", HTML / "index.html")
     shutil.copy(ROOT / "_static" / "favicon.svg", HTML)
+    base = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["html"]["baseurl"]
+    site_files.write(HTML, base)
+    security.protect(HTML)
     (HTML / ".nojekyll").touch()  # GitHub Pages would otherwise hide _static
 
 

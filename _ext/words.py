@@ -20,6 +20,9 @@ WORDS = {
         "answer": "답변",
         "show_code": "코드 보기",
         "hide_code": "코드 접기",
+        "open_in": "{}에서 열기",
+        "edit": "고칠 곳 제안하기",
+        "report": "문제 알리기",
     },
     "en": {
         "title": "Batch Normalization, Measured",
@@ -38,6 +41,9 @@ WORDS = {
         "answer": "Answer",
         "show_code": "Show code",
         "hide_code": "Hide code",
+        "open_in": "Open in {}",
+        "edit": "Suggest an edit",
+        "report": "Report a problem",
     },
 }
 
@@ -53,6 +59,8 @@ THEME_KO = {
     "Toggle primary sidebar": "차례 여닫기",
     "Toggle secondary sidebar": "이 쪽의 차례 여닫기",
     "Launch": "실행",
+    "Launch interactive content": "노트북 실행하기",
+    "Source repositories": "저장소",
     "Skip to main content": "본문으로 건너뛰기",
     "Back to top": "맨 위로",
     "Color mode": "화면 밝기",

@@ -1,0 +1,57 @@
+"""The public CDN's files without the CDN, for the tests and for the site that works offline.
+
+`npm/PACKAGE@VERSION/FILE` comes from the npm package itself, fetched once by `npm pack` into
+`_build/cdn`; `pyodide/…` from `../shared/pyodide`. Where a machine has neither, there is no file.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ROOT / "_build" / "cdn"
+PYODIDE = ROOT.parent / "shared" / "pyodide"
+CDN = "https://cdn.jsdelivr.net/"
+# All that a page may load from the CDN. Exact versions, so that a file never changes.
+PINNED = (
+    "npm/mathjax@3.2.2/es5/",
+    "npm/requirejs@2.3.6/",
+    "npm/@jupyter-widgets/html-manager@1.0.6/dist/",
+    "npm/@pyscript/core@0.6.60/dist/",
+    "pyodide/v0.27.7/full/",
+)
+NPM_FILE = re.compile(r"npm/((?:@[\w.-]+/)?[\w.-]+@[\w.-]+)/(.+)")
+
+
+def local_file(path: str) -> Path | None:
+    """Where this machine keeps a CDN path; None if it cannot have it."""
+    if path.startswith("pyodide/"):
+        return PYODIDE / path.removeprefix("pyodide/") if PYODIDE.is_dir() else None
+    package, file = NPM_FILE.fullmatch(path).groups()
+    folder = package_folder(package)
+    return folder and folder / file
+
+
+def package_folder(package: str) -> Path | None:
+    """The unpacked npm package, such as requirejs@2.3.6; None without npm."""
+    folder = PACKAGES / package.replace("/", "+")
+    if not folder.is_dir():
+        if shutil.which("npm") is None:
+            return None
+        fetch(package, folder)
+    return folder / "package"
+
+
+def fetch(package: str, folder: Path) -> None:
+    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    command = ["npm", "pack", "--silent", "--pack-destination", str(unfinished), package]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    with tarfile.open(next(unfinished.glob("*.tgz"))) as archive:
+        archive.extractall(unfinished, filter="data")
+    unfinished.rename(folder)
