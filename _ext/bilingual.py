@@ -8,10 +8,8 @@ The language is the Sphinx option `bilingual_lang`.
 from __future__ import annotations
 
 import json
-from html import escape
 from pathlib import Path
 
-from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.locale import translators
@@ -56,19 +54,6 @@ def read_source(app: Sphinx, docname: str, source: list[str]) -> None:
     if app.env.doc2path(docname).endswith(".ipynb"):
         notebook = localize(json.loads(source[0]), app.config.bilingual_lang)
         source[0] = json.dumps(notebook, ensure_ascii=False)
-        rendered = [cell["metadata"].get("mystnb", {}) for cell in notebook["cells"]]
-        app.env.temp_data["alternative_texts"] = {
-            one["figure"]["name"]: one["image"]["alt"] for one in rendered if "figure" in one
-        }
-
-
-def describe_explorables(app: Sphinx, doctree: nodes.document) -> None:
-    """Keep a slider figure's alternative text on the page: its pictures are drawn by a script."""
-    for figure in doctree.findall(nodes.figure):
-        if any("widget-view" in raw.astext() for raw in figure.findall(nodes.raw)):
-            alt = app.env.temp_data["alternative_texts"][figure["names"][0]]
-            text = f'<span class="explorable-alt" hidden>{escape(alt)}</span>'
-            figure.insert(0, nodes.raw("", text, format="html"))
 
 
 def configure(app: Sphinx, config: Config) -> None:
@@ -160,7 +145,6 @@ def setup(app: Sphinx) -> dict:
     app.connect("config-inited", configure, priority=900)  # after the table of contents is read
     app.connect("builder-inited", translate_theme)
     app.connect("source-read", read_source, priority=100)
-    app.connect("doctree-read", describe_explorables)
     app.connect("html-page-context", add_language_links, priority=100)  # before the theme's parts
     app.connect("build-finished", write_downloads)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -19,8 +19,6 @@ CDN = "https://cdn.jsdelivr.net/"
 # All that a page may load from the CDN. Exact versions, so that a file never changes.
 PINNED = (
     "npm/mathjax@3.2.2/es5/",
-    "npm/requirejs@2.3.6/",
-    "npm/@jupyter-widgets/html-manager@1.0.6/dist/",
     "npm/@pyscript/core@0.6.60/dist/",
     "pyodide/v0.27.7/full/",
 )
@@ -37,7 +35,7 @@ def local_file(path: str) -> Path | None:
 
 
 def package_folder(package: str) -> Path | None:
-    """The unpacked npm package, such as requirejs@2.3.6; None without npm."""
+    """The unpacked npm package, such as mathjax@3.2.2; None without npm."""
     folder = PACKAGES / package.replace("/", "+")
     if not folder.is_dir():
         if shutil.which("npm") is None:

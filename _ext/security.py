@@ -1,8 +1,8 @@
 """A content-security policy for each built page: what a page may load and run, and from where.
 
-The page's own inline scripts are named by their hashes; anything else inline does not run. Scripts
-that a script tag loads from the CDN carry an integrity hash (in _config.yml). What other scripts
-load cannot: CodeMirror's and Pyodide's modules, and MathJax's fonts. Their exact versions are pinned.
+The page's own inline scripts are named by their hashes; anything else inline does not run. The script
+that a tag loads from the CDN, MathJax, carries an integrity hash (in _config.yml). What scripts
+load cannot: CodeMirror's and Pyodide's modules, MathJax's fonts. Their exact versions are pinned.
 """
 
 from __future__ import annotations
@@ -35,16 +35,14 @@ def with_policy(page: str) -> str:
 def policy(page: str) -> str:
     cdn = " ".join(f"{CDN}{folder}" for folder in PINNED)
     hashes = " ".join(f"'{hash_of(script)}'" for script in sorted(inline_scripts(page)))
-    # html-manager checks a widget's state with functions that it compiles from a schema.
-    evaluate = "'unsafe-eval'" if "application/vnd.jupyter.widget-state+json" in page else ""
     rules = {
         "default-src": "'self'",
-        "script-src": f"'self' {hashes} {cdn} 'wasm-unsafe-eval' {evaluate}",
+        "script-src": f"'self' {hashes} {cdn} 'wasm-unsafe-eval'",
         "worker-src": "'self'",
         "connect-src": f"'self' {cdn}",
         "font-src": f"'self' data: {cdn}",
         "img-src": "'self' data: blob:",
-        # MathJax, the widgets and CodeMirror write their styles into the page.
+        # MathJax and CodeMirror write their styles into the page.
         "style-src": "'self' 'unsafe-inline'",
         "object-src": "'none'",
         "base-uri": "'self'",

@@ -8,13 +8,6 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.application import Sphinx
 
-# require.js takes a global of this name, set before it loads, as its configuration. html-manager
-# would otherwise look for its fonts beside the page.
-REQUIRE_PATHS = (
-    'var require = {paths: {"@jupyter-widgets/html-manager/dist": '
-    '"https://cdn.jsdelivr.net/npm/@jupyter-widgets/html-manager@1.0.6/dist"}}'
-)
-
 
 def machinery() -> str:
     """What every page depends on besides its notebook, so that a change rebuilds them all."""
@@ -33,7 +26,6 @@ def label_sections(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def add_scripts(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
-    app.add_js_file(None, body=REQUIRE_PATHS, priority=100)
     app.add_js_file("book.mjs", type="module")
 
 
