@@ -1,4 +1,4 @@
-"""The public CDN's files without the CDN, for the tests and for the site that works offline.
+"""The public CDN's files without the CDN: for the tests, the offline site and the printed book.
 
 `npm/PACKAGE@VERSION/FILE` comes from the npm package itself, fetched once by `npm pack` into
 `_build/cdn`; `pyodide/…` from `../shared/pyodide`. Where a machine has neither, there is no file.
@@ -6,11 +6,16 @@
 
 from __future__ import annotations
 
+import mimetypes
 import re
 import shutil
 import subprocess
 import tarfile
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Route
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ROOT / "_build" / "cdn"
@@ -53,3 +58,25 @@ def fetch(package: str, folder: Path) -> None:
     with tarfile.open(next(unfinished.glob("*.tgz"))) as archive:
         archive.extractall(unfinished, filter="data")
     unfinished.rename(folder)
+
+
+def answer(route: Route) -> None:
+    """For a browser that playwright drives: pages keep their public addresses.
+
+    A file that the packages do not hold is a failed request. Where there is neither npm nor the
+    copy of Pyodide, the real CDN answers.
+    """
+    path = route.request.url.removeprefix(CDN).split("?")[0]
+    file = local_file(path)
+    if file is None:
+        route.continue_()
+    elif file.is_file():
+        is_script = file.suffix in {".js", ".mjs"}
+        kind = "text/javascript" if is_script else mimetypes.guess_type(file)[0]
+        headers = {
+            "content-type": kind or "application/octet-stream",
+            "access-control-allow-origin": "*",
+        }
+        route.fulfill(body=file.read_bytes(), headers=headers)
+    else:
+        route.fulfill(status=404, body=f"not in the mirror: {path}")

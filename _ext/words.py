@@ -23,6 +23,7 @@ WORDS = {
         "open_in": "{}에서 열기",
         "edit": "고칠 곳 제안하기",
         "report": "문제 알리기",
+        "contents_of_book": "차례",
     },
     "en": {
         "title": "Batch Normalization, Measured",
@@ -44,6 +45,7 @@ WORDS = {
         "open_in": "Open in {}",
         "edit": "Suggest an edit",
         "report": "Report a problem",
+        "contents_of_book": "Contents",
     },
 }
 
