@@ -26,7 +26,7 @@ ZIP = BUILD / "offline.zip"
 # What the pages use of each package.
 NPM_FILES = {
     "mathjax@3.2.2": ("es5/tex-mml-chtml.js", "es5/output/chtml/fonts/woff-v2/*", "LICENSE"),
-    "@pyscript/core@0.6.60": ("dist/codemirror*.js", "LICENSE"),
+    "@pyscript/core@0.6.60": ("dist/*.js", "LICENSE"),
 }
 PYODIDE_FILES = (
     *("pyodide.mjs", "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip"),

@@ -10,12 +10,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from html import unescape
 from pathlib import Path
 
 from cdn import CDN, PINNED
 
+MATHJAX, _, PYODIDE = PINNED
+
 INLINE_SCRIPT = re.compile(r"<script\b((?:(?!\ssrc=)[^>])*)>(.*?)</script>", re.S)
 IS_DATA = re.compile(r'\stype="(?!module|text/javascript|importmap)')
+HANDLER = re.compile(r'<[a-z][^<>]*?\son[a-z]+="([^"]*)"')
 POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>\n?')
 CHARSET = re.compile(r"<meta charset=[^>]*>\n?", re.I)
 
@@ -35,12 +39,16 @@ def with_policy(page: str) -> str:
 def policy(page: str) -> str:
     cdn = " ".join(f"{CDN}{folder}" for folder in PINNED)
     hashes = " ".join(f"'{hash_of(script)}'" for script in sorted(inline_scripts(page)))
+    handlers = sorted({unescape(handler) for handler in HANDLER.findall(page)})
+    if handlers:  # the theme's print button has one
+        hashes += " 'unsafe-hashes' " + " ".join(f"'{hash_of(handler)}'" for handler in handlers)
     rules = {
         "default-src": "'self'",
         "script-src": f"'self' {hashes} {cdn} 'wasm-unsafe-eval'",
-        "worker-src": "'self'",
-        "connect-src": f"'self' {cdn}",
-        "font-src": f"'self' data: {cdn}",
+        # What a worker's module imports counts as a worker.
+        "worker-src": f"'self' {CDN}{PYODIDE}",
+        "connect-src": f"'self' {CDN}{MATHJAX} {CDN}{PYODIDE}",
+        "font-src": f"'self' data: {CDN}{MATHJAX}",
         "img-src": "'self' data: blob:",
         # MathJax and CodeMirror write their styles into the page.
         "style-src": "'self' 'unsafe-inline'",

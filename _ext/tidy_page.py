@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 from docutils import nodes
@@ -29,13 +30,19 @@ def add_scripts(app: Sphinx, pagename: str, template: str, context: dict, doctre
     app.add_js_file("book.mjs", type="module")
 
 
-def drop_thebe(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
-    """Jupyter Book always loads sphinx-thebe, which declares one constant twice on a page."""
+def drop_scripts(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
+    """Jupyter Book always loads sphinx-thebe, which declares one constant twice on a page, and
+    Sphinx a catalog for Korean, whose plurals its script compiles: our pages' policy forbids that.
+    """
     context["script_files"] = [
         script
         for script in context["script_files"]
-        if "thebe" not in str(getattr(script, "filename", script)).lower()
-        and "thebe" not in str(getattr(script, "attributes", {}).get("body", "")).lower()
+        if not re.search(
+            "thebe|translations.js",
+            f"{getattr(script, 'filename', script)} "
+            f"{getattr(script, 'attributes', {}).get('body', '')}",
+            re.I,
+        )
     ]
 
 
@@ -43,5 +50,5 @@ def setup(app: Sphinx) -> dict:
     app.add_config_value("machinery", machinery(), "env")
     app.connect("doctree-read", label_sections, priority=100)  # before the contents are collected
     app.connect("html-page-context", add_scripts)
-    app.connect("html-page-context", drop_thebe, priority=900)
+    app.connect("html-page-context", drop_scripts, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -81,7 +81,8 @@ def test_a_strange_script_does_not_run(open_page):
     page.wait_for_timeout(300)
     assert page.evaluate("window.ran") is None
     refused = [c for c in page.complaints.found if "Content Security Policy" in c]
-    assert len(refused) == 3, page.complaints.found
+    for kind in ("inline script", "inline event handler", "left-pad"):
+        assert any(kind in complaint for complaint in refused), kind
 
 
 def test_a_policy_names_the_inline_scripts_and_replaces_an_older_one():
