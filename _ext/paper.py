@@ -172,6 +172,7 @@ def main() -> None:
         )
         for language in LANGUAGES:
             context = browser.new_context(color_scheme="light", bypass_csp=True)
+            context.set_default_timeout(300_000)
             context.route(f"{CDN}**", answer)
             context.route("**/exercises.mjs*", lambda route: route.abort())  # the stub stays a text
             file = PAPER / f"{language}.pdf"

@@ -88,7 +88,7 @@ def test_from_a_server(unpacked, open_offline, language):
     move_slider(page)
     exercise = EXERCISES[0]
     write(page, exercise, f"{exercise.solution_source}\n\n{exercise.check_line}")
-    assert run(page, exercise)["state"] == "passed"
+    assert run(page, exercise, seconds=180)["state"] == "passed"
     search(page, "standardization")
     assert (page.asked, page.complaints.found) == ([], [])
     server.shutdown()

@@ -61,7 +61,7 @@ def test_pages_work_under_their_policy(open_page, site):
     page.keyboard.press("ArrowRight")
     exercise = EXERCISES[0]
     write(page, exercise, f"{exercise.solution_source}\n\n{exercise.check_line}")
-    assert run(page, exercise)["state"] == "passed"
+    assert run(page, exercise, seconds=180)["state"] == "passed"
     page.locator("button.theme-switch-button:visible").first.click()
     assert page.evaluate("violations") == []
     page.goto(f"{site}/en/search.html?q=variance")
