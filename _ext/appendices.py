@@ -105,6 +105,8 @@ class MisconceptionIndex(FromFiles):
             if cell["cell_type"] == "markdown":
                 label = (LABEL.findall(cell["source"]) or [label])[-1]
                 for belief in MISCONCEPTION.findall(cell["source"]):
+                    # In its box it follows a colon; here it is a line of its own.
+                    belief = re.sub("^[a-z]", lambda letter: letter[0].upper(), belief)
                     yield f"{{ref}}`{belief} <{label}>`"
 
 

@@ -63,6 +63,10 @@ def terms() -> list[Term]:
     ]
 
 
+def sorting_key(name: str) -> str:
+    return name.lower().removeprefix("to ")
+
+
 class term_use(nodes.inline):  # noqa: N801, as docutils names its nodes
     """The first use of a term on a page. It stays a text that the search finds."""
 
@@ -119,7 +123,7 @@ class GlossaryTerms(SphinxDirective):
             self.env.note_dependency(str(file))
         entries = nodes.definition_list(classes=["glossary-terms"])
         other = "en" if language == "ko" else "ko"
-        for term in sorted(terms(), key=lambda t: getattr(t, language).lower()):
+        for term in sorted(terms(), key=lambda t: sorting_key(getattr(t, language))):
             partner = ", ".join(filter(None, [getattr(term, other), term.short]))
             name = nodes.term("", f"{getattr(term, language)} ({partner})", ids=[term.id])
             definition = nodes.definition()
