@@ -67,7 +67,7 @@ def sorting_key(name: str) -> str:
     return name.lower().removeprefix("to ")
 
 
-class term_use(nodes.inline):  # noqa: N801, as docutils names its nodes
+class term_use(nodes.inline):
     """The first use of a term on a page. It stays a text that the search finds."""
 
 

@@ -16,6 +16,7 @@ import shutil
 import threading
 from html import escape
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import yaml
@@ -45,36 +46,50 @@ def pages_in_order() -> list[str]:
     return [toc["root"], *files]
 
 
-def print_page(page: Page, address: str) -> PdfReader:
+class Part(NamedTuple):
+    """One page of the site on sheets of paper."""
+
+    reader: PdfReader
+    headings: list[tuple[int, str, str]]  # level, place, words
+
+
+def print_page(page: Page, address: str) -> Part:
     page.goto(address)
     page.add_style_tag(content=(TEMPLATES / "paper.css").read_text("utf-8"))
-    page.evaluate((TEMPLATES / "paper.js").read_text("utf-8"))
+    headings = page.evaluate((TEMPLATES / "paper.js").read_text("utf-8"))
     page.wait_for_load_state("networkidle")
-    return as_pdf(page)
+    return Part(as_pdf(page), headings)
 
 
 def as_pdf(page: Page, **options) -> PdfReader:
-    options = {"margin": MARGIN, "scale": 0.8, "outline": True, "tagged": True} | options
+    options = {"margin": MARGIN, "scale": 0.8} | options
     return PdfReader(io.BytesIO(page.pdf(format="A4", print_background=True, **options)))
 
 
-def join(front: PdfReader, parts: dict[str, PdfReader], site: str) -> PdfWriter:
+def join(front: PdfReader, parts: dict[str, Part], site: str) -> PdfWriter:
     """All parts in one file, links to the site's pages turned into links to pages of the file."""
     writer = PdfWriter()
     writer.append(front, import_outline=False)
-    starts = {}
-    for address, reader in parts.items():
+    starts, places = {}, {}
+    for address, part in parts.items():
         starts[address] = len(writer.pages)
-        writer.append(reader)
-    places = {
-        (address, name): (starts[address] + reader.get_destination_page_number(place), place.top)
-        for address, reader in parts.items()
-        for name, place in reader.named_destinations.items()
-    }
-    for address, reader in parts.items():
-        for number, page in enumerate(reader.pages, start=starts[address]):
+        writer.append(part.reader, import_outline=False)
+        for name, place in part.reader.named_destinations.items():
+            number = starts[address] + part.reader.get_destination_page_number(place)
+            places[address, name.lstrip("/")] = (number, place.top)
+    for address, part in parts.items():
+        chapter = None
+        for level, name, words in part.headings:
+            number, top = places.get((address, name), (starts[address], None))
+            item = writer.add_outline_item(words, number, chapter, fit=view(top))
+            chapter = item if level == 1 else chapter
+        for number, page in enumerate(part.reader.pages, start=starts[address]):
             relink(writer, number, page, address, site, starts, places)
     return writer
+
+
+def view(top: float | None) -> Fit:
+    return Fit.fit() if top is None else Fit.xyz(top=top + LINE)
 
 
 def relink(writer, number: int, page, address: str, site: str, starts: dict, places: dict) -> None:
@@ -95,8 +110,7 @@ def relink(writer, number: int, page, address: str, site: str, starts: dict, pla
         start = starts.get(target)
         if start is not None:
             index, top = places.get((target, str(name).lstrip("/")), (start, None))
-            fit = Fit.xyz(top=top + LINE) if top is not None else Fit.fit()
-            links.append(Link(rect=annotation["/Rect"], target_page_index=index, fit=fit))
+            links.append(Link(rect=annotation["/Rect"], target_page_index=index, fit=view(top)))
     writer.pages[number].pop("/Annots", None)
     for link in links:
         writer.add_annotation(number, link)
@@ -123,19 +137,21 @@ def front_matter(page: Page, language: str, titles: list[tuple[str, int | None]]
             rows=rows,
         )
     )
-    return as_pdf(page, outline=False, tagged=False)
+    return as_pdf(page)
 
 
 def number_pages(page: Page, writer: PdfWriter, title: str) -> None:
     """Print the numbers on sheets of their own, and lay them over the pages."""
     count = len(writer.pages)
-    sheets = "".join(f"<div><span>{title}</span><span>{n}</span></div>" for n in range(2, count + 1))
+    sheets = "".join(
+        f"<div><span>{title}</span><span>{n}</span></div>" for n in range(2, count + 1)
+    )
     style = (TEMPLATES / "page-numbers.css").read_text("utf-8")
     page.set_content(f"<style>{style}</style>{sheets}")
-    margin = dict.fromkeys(MARGIN, "0")
-    numbers = as_pdf(page, margin=margin, scale=1, outline=False, tagged=False)
+    numbers = as_pdf(page, margin=dict.fromkeys(MARGIN, "0"), scale=1)
     for sheet, numbered in zip(writer.pages[1:], numbers.pages, strict=True):
         sheet.merge_page(numbered)
+        sheet.compress_content_streams()
 
 
 def print_book(page: Page, site: str, language: str) -> PdfWriter:
@@ -143,12 +159,12 @@ def print_book(page: Page, site: str, language: str) -> PdfWriter:
     for name in pages_in_order():
         address = f"{site}/{language}/{name}.html"
         parts[address] = print_page(page, address)
-        titles.append(page.locator("h1").first.get_attribute("data-title"))
+        titles.append(parts[address].headings[0][2])
     front = front_matter(page, language, [(title, None) for title in titles])
     numbers, number = [], len(front.pages) + 1
-    for reader in parts.values():
+    for part in parts.values():
         numbers.append(number)
-        number += len(reader.pages)
+        number += len(part.reader.pages)
     front = front_matter(page, language, list(zip(titles, numbers, strict=True)))
     writer = join(front, parts, site)
     number_pages(page, writer, WORDS[language]["title"])

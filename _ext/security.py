@@ -1,8 +1,9 @@
 """A content-security policy for each built page: what a page may load and run, and from where.
 
-The page's own inline scripts are named by their hashes; anything else inline does not run. The script
-that a tag loads from the CDN, MathJax, carries an integrity hash (in _config.yml). What scripts
-load cannot: CodeMirror's and Pyodide's modules, MathJax's fonts. Their exact versions are pinned.
+The page's own inline scripts are named by their hashes; anything else inline does not run. The
+script that a tag loads from the CDN, MathJax, carries an integrity hash (in _config.yml). What
+scripts load cannot: CodeMirror's and Pyodide's modules, MathJax's fonts. Their exact versions are
+pinned.
 """
 
 from __future__ import annotations
@@ -60,7 +61,9 @@ def policy(page: str) -> str:
 
 
 def inline_scripts(page: str) -> set[str]:
-    return {body for attributes, body in INLINE_SCRIPT.findall(page) if not IS_DATA.search(attributes)}
+    return {
+        body for attributes, body in INLINE_SCRIPT.findall(page) if not IS_DATA.search(attributes)
+    }
 
 
 def hash_of(script: str) -> str:

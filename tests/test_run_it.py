@@ -59,7 +59,9 @@ def book(request, tmp_path_factory):
 def links(page: Path) -> dict[str, str]:
     """The header's buttons: what each says, and where it leads."""
     found = re.findall(
-        r'<a href="(https://[^"]+)"[^>]*dropdown-item"[^>]*>(.*?)</a>', page.read_text("utf-8"), re.S
+        r'<a href="(https://[^"]+)"[^>]*dropdown-item"[^>]*>(.*?)</a>',
+        page.read_text("utf-8"),
+        re.S,
     )
     return {" ".join(re.sub("<[^>]+>", " ", text).split()): unescape(url) for url, text in found}
 

@@ -25,9 +25,11 @@ async () => {
     targets.append(Object.assign(document.createElement("a"), { href: `#${CSS.escape(id)}`, textContent: "." }));
   document.querySelector("article").append(targets);
 
-  const title = document.querySelector("h1");
-  title.dataset.title = title.innerText.replace(/#$/, "").trim();
   await window.MathJax?.startup?.promise;
   await document.fonts.ready;
   await Promise.all([...document.images].map(image => image.decode().catch(() => {})));
+
+  // The page's headings, for the outline: level, place and words.
+  return [...document.querySelectorAll("article section[id] > :is(h1, h2)")].map(heading =>
+    [Number(heading.tagName[1]), heading.parentElement.id, heading.innerText.replace(/#$/, "").trim()]);
 }

@@ -13,7 +13,6 @@ from playwright.sync_api import expect
 from .conftest import Complaints, QuietHandler, skip_or_fail
 from .test_exercises import EXERCISES, card, run, write
 
-
 CHAPTER = "chapters/01_standardization.html"
 
 
@@ -80,7 +79,10 @@ def search(page, word):
 @pytest.mark.parametrize("language", ["ko", "en"])
 def test_from_a_server(unpacked, open_offline, language):
     handler = functools.partial(QuietHandler, directory=unpacked)
-    handler.extensions_map = {".html": "text/html", ".js": "text/javascript"}  # no server knows less
+    handler.extensions_map = {
+        ".html": "text/html",
+        ".js": "text/javascript",
+    }  # no server knows less
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     page = open_offline(f"http://127.0.0.1:{server.server_port}/{language}/{CHAPTER}")
