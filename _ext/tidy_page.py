@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.util.images import get_image_size
+
+IMAGE = re.compile(r"<img ([^>]*?) ?/?>")
 
 
 def machinery() -> str:
@@ -29,6 +33,29 @@ def add_scripts(app: Sphinx, pagename: str, template: str, context: dict, doctre
     app.add_js_file("book.mjs", type="module")
 
 
+def settle_images(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
+    """Give pictures their size, so that the text does not jump, and let all but the first wait."""
+    stored = {name: path for path, name in app.builder.images.items()}
+    seen = 0
+
+    def settle(match: re.Match) -> str:
+        nonlocal seen
+        seen += 1
+        attributes = match[1]
+        name = re.search(r'src="[./]*_images/([^"]+)"', attributes)
+        if name and name[1] in stored and "width=" not in attributes:
+            width, height = get_image_size(Path(app.srcdir, stored[name[1]]))
+            attributes += f' width="{width}" height="{height}"'
+        return f"<img {attributes}" + (' loading="lazy">' if seen > 1 else ">")
+
+    context["body"] = IMAGE.sub(settle, context.get("body", ""))
+
+
+def name_summaries(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
+    """A folded cell says "show code"; MyST-NB would have it announced otherwise, in English."""
+    context["body"] = context.get("body", "").replace(' aria-label="Toggle hidden content"', "")
+
+
 def drop_thebe(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
     """Jupyter Book always loads sphinx-thebe, which declares one constant twice on a page."""
     context["script_files"] = [
@@ -43,5 +70,7 @@ def setup(app: Sphinx) -> dict:
     app.add_config_value("machinery", machinery(), "env")
     app.connect("doctree-read", label_sections, priority=100)  # before the contents are collected
     app.connect("html-page-context", add_scripts)
+    app.connect("html-page-context", settle_images)
+    app.connect("html-page-context", name_summaries)
     app.connect("html-page-context", drop_thebe, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
