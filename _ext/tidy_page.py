@@ -8,6 +8,7 @@ from pathlib import Path
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.config import Config
 from sphinx.util.images import get_image_size
 
 IMAGE = re.compile(r"<img ([^>]*?) ?/?>")
@@ -27,6 +28,11 @@ def label_sections(app: Sphinx, doctree: nodes.document) -> None:
     for section in doctree.findall(nodes.section):
         labels = {id for name, id in doctree.nameids.items() if doctree.nametypes.get(name)}
         section["ids"].sort(key=lambda id: id not in labels)
+
+
+def drop_listed_scripts(app: Sphinx, config: Config) -> None:
+    """Jupyter Book lists every script in _static for every page; each is added where it works."""
+    config.html_js_files = []
 
 
 def add_scripts(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
@@ -68,6 +74,7 @@ def drop_thebe(app: Sphinx, pagename: str, template: str, context: dict, doctree
 
 def setup(app: Sphinx) -> dict:
     app.add_config_value("machinery", machinery(), "env")
+    app.connect("config-inited", drop_listed_scripts)
     app.connect("doctree-read", label_sections, priority=100)  # before the contents are collected
     app.connect("html-page-context", add_scripts)
     app.connect("html-page-context", settle_images)

@@ -1,6 +1,6 @@
 // The book's search: sections ranked by BM25, in the reader's language, as the reader types.
 //
-// A Hangul word is looked up by its syllable pairs, after its particle is dropped: 정규화를, 정규화는
+// A Hangul word is looked up by its syllable pairs, after its ending is dropped: 정규화를, 정규화는
 // and 배치정규화 all share 정규 and 규화. A Latin word is looked up by its stem. The text is fetched
 // by the first search. No module, so that it also works on a page opened straight from disk.
 
@@ -18,21 +18,28 @@ const bookSearch = (() => {
   }[language];
   const SHOWN = 12;
   // BM25's usual saturation and length weights. A word in a title counts as several in the text.
-  const [K1, B, IN_TITLE, IN_PAGE_TITLE, PAGE] = [1.2, 0.6, 6, 3, 0.7];
+  const [K1, B, IN_TITLE, IN_PAGE_TITLE, IN_OPENING, PAGE, PAGE_K1, HELD] = [1.2, 0.6, 4, 5, 4, 1.5, 6, 0.5];
+  const ASIDE = /-(next|quiz)$/; // these speak of other chapters, and of what is not so
 
   // --- words and what they are looked up by
 
   const WORD = /[가-힣]+|(?:(?![가-힣])[\p{L}\p{N}])+/gu;
-  const PARTICLE = new RegExp("(?<=[가-힣]{2})(?:으로부터|에서는|으로는|이라는|이라고|이라면|에게서|하려면|합니까|" +
-    "입니다|합니다|습니다|됩니다|입니까|습니까|하면|하고|하는|해서|하기|한다|할까|될까|인가|일까|라는|라고|에서|" +
-    "에게|에는|에도|으로|로는|부터|까지|보다|처럼|마다|이나|이란|란|은|는|이|가|을|를|의|에|와|과|도|만|로|나|요)$");
+  // Particles and the commonest verb endings, the longest first by their place in the word.
+  const ENDING = new RegExp("(?<=[가-힣]{2})(?:으로부터|에서는|으로는|이라는|이라고|이라면|에게서|하려면|합니까|입니다|" +
+    "합니다|습니다|됩니다|입니까|습니까|하면|되면|하고|하는|해서|하기|한다|할까|될까|인가|일까|라는|라고|에서|에게|에는|" +
+    "에도|으로|로는|부터|까지|보다|처럼|마다|이나|이란|란|은|는|이|가|을|를|의|에|와|과|도|만|로|나|요|면|던|지|고)$");
+  const GREEK = { α: "alpha", β: "beta", γ: "gamma", ε: "epsilon", η: "eta", λ: "lambda", μ: "mu", σ: "sigma",
+    감마: "gamma", 베타: "beta", 엡실론: "epsilon", 람다: "lambda", 시그마: "sigma" };
+  const COMMON = new Set(["무엇", "어떻", "어떤", "하나", "있을", "있나", "때", "것", "수", "왜", "할", "한", "그", "이"]);
 
   function keys(word) {
+    if (GREEK[word]) return [GREEK[word]];
     if (/[가-힣]/.test(word)) {
-      const stem = word.replace(PARTICLE, "");
+      const stem = word.replace(ENDING, "");
+      if (GREEK[stem]) return [GREEK[stem]];
+      if (COMMON.has(stem)) return [];
       if (stem.length < 3) return [stem];
-      const pairs = [...stem].slice(1).map((syllable, i) => stem[i] + syllable);
-      return [...pairs, stem];
+      return [...[...stem].slice(1).map((syllable, i) => stem[i] + syllable), stem];
     }
     const plain = word.toLowerCase();
     if (stopwords.includes(plain)) return [];
@@ -58,7 +65,7 @@ const bookSearch = (() => {
   }
 
   // Documents with their counts -> a function that scores document number i for the keys of a query.
-  function ranking(documents) {
+  function ranking(documents, saturation) {
     const lengths = documents.map(counts => [...counts.values()].reduce((a, b) => a + b, 0));
     const mean = lengths.reduce((a, b) => a + b, 0) / lengths.length;
     const holders = new Map();
@@ -68,7 +75,7 @@ const bookSearch = (() => {
     return (i, query) => query.reduce((sum, key) => {
       const count = documents[i].get(key);
       if (!count) return sum;
-      return sum + rarity(key) * count * (K1 + 1) / (count + K1 * (1 - B + B * lengths[i] / mean));
+      return sum + rarity(key) * count * (saturation + 1) / (count + saturation * (1 - B + B * lengths[i] / mean));
     }, 0);
   }
 
@@ -81,20 +88,26 @@ const bookSearch = (() => {
       address: i ? `${page.address}#${id}` : page.address,
     })));
     scoreSection = ranking(sections.map(section => counted(
-      [section.title, IN_TITLE], [section.text, 1], [bookText[section.page].sections[0][1], 1])));
+      [section.title, IN_TITLE], [section.text, 1], [bookText[section.page].sections[0][1], 1])), K1);
     scorePage = ranking(bookText.map(page => counted(
-      ...page.sections.map(([, title, text], i) => [`${title} ${text}`, 1]),
-      [page.sections[0]?.[1] ?? "", IN_PAGE_TITLE])));
+      ...page.sections.filter(([id]) => !ASIDE.test(id))
+        .map(([, title, text], i) => [`${title} ${text}`, i ? 1 : IN_OPENING]),
+      [page.sections[0]?.[1] ?? "", IN_PAGE_TITLE])), PAGE_K1);
   }
 
-  // The best sections first. A section of a page that is about the query comes before a stray one.
+  // The best sections first. Each word of the query counts once, however many keys it has. A section
+  // of a page that is about the query comes before a stray one, and one that holds it all first.
   function search(query) {
-    const asked = [...new Set(keysOf(query))];
-    const pages = bookText.map((_, i) => PAGE * scorePage(i, asked));
-    return sections
-      .map((section, i) => ({ ...section, score: scoreSection(i, asked) && scoreSection(i, asked) + pages[section.page] }))
-      .filter(section => section.score > 0)
-      .sort((a, b) => b.score - a.score);
+    const asked = [...query.normalize("NFKC").matchAll(WORD)].map(([word]) => [...new Set(keysOf(word))])
+      .filter(keys => keys.length);
+    const total = (score, i) => asked.map(keys => score(i, keys) / Math.sqrt(keys.length));
+    const pages = bookText.map((_, i) => total(scorePage, i).reduce((a, b) => a + b, 0));
+    return sections.map((section, i) => {
+      const scores = total(scoreSection, i);
+      const held = scores.filter(score => score > 0).length / asked.length;
+      const sum = scores.reduce((a, b) => a + b, 0) * (ASIDE.test(section.address) ? 0.5 : 1);
+      return { ...section, score: held && (sum + PAGE * pages[section.page]) * (HELD + held) };
+    }).filter(section => section.score > 0).sort((a, b) => b.score - a.score);
   }
 
   // --- what a result shows: the piece of text that holds most of the query, with its words marked
