@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.errors import ExtensionError
 from sphinx.locale import translators
 from words import LANGUAGE_NAMES, THEME_KO, WORDS
 
@@ -37,6 +38,27 @@ def localize(notebook: dict, language: str) -> dict:
     return {**notebook, "cells": cells}
 
 
+def check_translation(notebook: dict, docname: str) -> None:
+    """Every piece of prose stands in each language, Korean first, or the book is not built."""
+    awaited = None
+    for cell in notebook["cells"]:
+        here = f"{docname}, cell {cell['id']!r}"
+        tags = [tag for tag in cell["metadata"].get("tags", []) if tag in LANGUAGE_NAMES]
+        if awaited and tags != ["en"]:
+            raise ExtensionError(f"{awaited} has no English partner right after it")
+        if cell["cell_type"] == "markdown" and tags not in (["ko"], ["en"]):
+            raise ExtensionError(f"{here} must be tagged 'ko' or 'en', is tagged {tags}")
+        if tags == ["en"] and not awaited:
+            raise ExtensionError(f"{here} has no Korean partner right before it")
+        awaited = here if tags == ["ko"] else None
+        figure = cell["metadata"].get("figure", {})
+        for code in LANGUAGE_NAMES if figure else ():
+            if not all(figure.get(code, {}).get(kind) for kind in ("caption", "alt")):
+                raise ExtensionError(f"{here} has a figure without a {code} caption or alt text")
+    if awaited:
+        raise ExtensionError(f"{awaited} has no English partner right after it")
+
+
 def localize_figure(cell: dict, language: str) -> dict:
     """Put the caption and alternative text where MyST-NB looks for them."""
     figure = cell["metadata"].get("figure")
@@ -52,7 +74,9 @@ def localize_figure(cell: dict, language: str) -> dict:
 
 def read_source(app: Sphinx, docname: str, source: list[str]) -> None:
     if app.env.doc2path(docname).endswith(".ipynb"):
-        notebook = localize(json.loads(source[0]), app.config.bilingual_lang)
+        notebook = json.loads(source[0])
+        check_translation(notebook, docname)
+        notebook = localize(notebook, app.config.bilingual_lang)
         source[0] = json.dumps(notebook, ensure_ascii=False)
 
 

@@ -8,6 +8,10 @@ from pathlib import Path
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.util.images import get_image_size
+
+IMAGE = re.compile(r"<img ([^>]*?) ?/?>")
 
 
 def machinery() -> str:
@@ -26,8 +30,36 @@ def label_sections(app: Sphinx, doctree: nodes.document) -> None:
         section["ids"].sort(key=lambda id: id not in labels)
 
 
+def drop_listed_scripts(app: Sphinx, config: Config) -> None:
+    """Jupyter Book lists every script in _static for every page; each is added where it works."""
+    config.html_js_files = []
+
+
 def add_scripts(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
     app.add_js_file("book.mjs", type="module")
+
+
+def settle_images(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
+    """Give pictures their size, so that the text does not jump, and let all but the first wait."""
+    stored = {name: path for path, name in app.builder.images.items()}
+    seen = 0
+
+    def settle(match: re.Match) -> str:
+        nonlocal seen
+        seen += 1
+        attributes = match[1]
+        name = re.search(r'src="[./]*_images/([^"]+)"', attributes)
+        if name and name[1] in stored and "width=" not in attributes:
+            width, height = get_image_size(Path(app.srcdir, stored[name[1]]))
+            attributes += f' width="{width}" height="{height}"'
+        return f"<img {attributes}" + (' loading="lazy">' if seen > 1 else ">")
+
+    context["body"] = IMAGE.sub(settle, context.get("body", ""))
+
+
+def name_summaries(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
+    """A folded cell says "show code"; MyST-NB would have it announced otherwise, in English."""
+    context["body"] = context.get("body", "").replace(' aria-label="Toggle hidden content"', "")
 
 
 def drop_scripts(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
@@ -48,7 +80,10 @@ def drop_scripts(app: Sphinx, pagename: str, template: str, context: dict, doctr
 
 def setup(app: Sphinx) -> dict:
     app.add_config_value("machinery", machinery(), "env")
+    app.connect("config-inited", drop_listed_scripts)
     app.connect("doctree-read", label_sections, priority=100)  # before the contents are collected
     app.connect("html-page-context", add_scripts)
+    app.connect("html-page-context", settle_images)
+    app.connect("html-page-context", name_summaries)
     app.connect("html-page-context", drop_scripts, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -7,6 +7,7 @@ import "./progress.mjs";
 for (const link of document.querySelectorAll(".language-switch a")) {
   const keepPlace = () => {
     link.hash = location.hash || currentSection();
+    link.search = location.search;
     try { localStorage.setItem("bnlib:language", link.hreflang); } catch {}
   };
   link.addEventListener("click", keepPlace);
@@ -19,3 +20,18 @@ function currentSection() {
     .filter(section => section.getBoundingClientRect().top < 120);
   return passed.length > 1 ? `#${passed.at(-1).id}` : "";
 }
+
+// --- code that scrolls sideways can be reached by keyboard: the theme looks once, at what is open
+
+document.addEventListener("toggle", ({ target }) => {
+  for (const code of target.querySelectorAll("pre")) code.tabIndex = code.scrollWidth > code.clientWidth ? 0 : -1;
+}, { capture: true });
+
+// --- paper is white
+
+let theme;
+addEventListener("beforeprint", () => {
+  theme = document.documentElement.dataset.theme;
+  document.documentElement.dataset.theme = "light";
+});
+addEventListener("afterprint", () => { document.documentElement.dataset.theme = theme; });
