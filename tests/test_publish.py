@@ -2,12 +2,16 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "_ext"))
+import site_files  # noqa: E402
+
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
@@ -76,3 +80,28 @@ def test_workflows_call_what_exists(path):
                 assert {word for word in words.split() if "=" not in word} <= targets
             for script in re.findall(r"(\.ci/\w+)", command):
                 assert (ROOT / script).exists()
+
+
+@pytest.fixture
+def built(tmp_path):
+    for language in ("ko", "en"):
+        (tmp_path / language / "chapters").mkdir(parents=True)
+        (tmp_path / language / "chapters" / "01_a.html").touch()
+    return tmp_path
+
+
+def test_a_published_site_has_a_map(built):
+    site_files.write(built, "https://example.com/book")
+    found = re.findall("<loc>(.*?)</loc>", (built / "sitemap.xml").read_text("utf-8"))
+    pages = [f"https://example.com/book/{code}/chapters/01_a.html" for code in ("ko", "en")]
+    assert found == pages
+    assert "Sitemap: https://example.com/book/sitemap.xml" in (built / "robots.txt").read_text()
+    assert 'href="/book/ko/"' in (built / "404.html").read_text("utf-8")
+
+
+def test_a_site_without_an_address_has_none(built):
+    site_files.write(built, "")
+    assert not (built / "sitemap.xml").exists()
+    assert "Sitemap" not in (built / "robots.txt").read_text()
+    missing = (built / "404.html").read_text("utf-8")
+    assert all(word in missing for word in ('href="/en/"', "없는 쪽입니다", "No such page"))
