@@ -138,6 +138,17 @@ class Citation(FromFiles):
         return f"```bibtex\n@software{{bnlib,\n{lines}\n}}\n```"
 
 
+class Downloads(FromFiles):
+    """The printed book and the offline site: where they are, or what makes them."""
+
+    def text(self) -> str:
+        base = self.config.html_baseurl.rstrip("/")
+        pdf, offline = f"{self.language}.pdf", "offline.zip"
+        if base:
+            return f"- [{pdf}]({base}/{pdf})\n- [{offline}]({base}/{offline})"
+        return f"- {pdf}: `make pdf`\n- {offline}: `make zip`"
+
+
 def author_name(author: dict) -> str:
     return author.get("name") or f"{author['family-names']}, {author['given-names']}"
 
@@ -161,6 +172,7 @@ def setup(app: Sphinx) -> dict:
         "misconception-index": MisconceptionIndex,
         "table-from": TableFrom,
         "citation": Citation,
+        "downloads": Downloads,
         "file-text": FileText,
     }.items():
         app.add_directive(name, directive)

@@ -28,6 +28,8 @@ class Page(HTMLParser):
                 self.ids.add(value)
             elif name in LINKS and value:
                 self.addresses.add(value)
+            elif name == "data-frames" and value:  # what an explorable's sliders choose from
+                self.addresses |= {f"../_images/{frame}" for frame in value.split()}
             elif name == "srcset" and value:
                 self.addresses |= {part.split()[0] for part in value.split(",")}
 
