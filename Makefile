@@ -1,5 +1,5 @@
 # Two commands matter: `make book` builds and serves the book, `make test` checks everything.
-# The others: lab, notebooks, bench, format.
+# The others: lab, notebooks, bench, format; zip, pdf and links for publishing.
 
 PYTHON ?= python3
 SERVE ?= 1
@@ -9,7 +9,7 @@ PARALLEL = --numprocesses auto
 # Python 3.11 or newer, or a message that says so.
 CHECK_PYTHON = import sys; sys.version_info >= (3, 11) or sys.exit(f"Python 3.11 or newer is needed, found {sys.version.split()[0]}. Name one: make PYTHON=python3.12")
 
-.PHONY: book test lab notebooks bench format
+.PHONY: book test lab notebooks bench format zip pdf links
 .DEFAULT_GOAL = book
 
 .venv/bin/python:
@@ -48,3 +48,15 @@ bench: .venv/all
 
 format: .venv/all
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+# The site with all that it loads from elsewhere, for reading without a network.
+zip: .venv/book
+	$(BIN)/python _ext/offline.py
+
+# One PDF a language, printed by Chromium from the built site.
+pdf: .venv/all
+	$(BIN)/python _ext/paper.py
+
+# Links to other sites; those inside the book are checked by `make test`.
+links: .venv/book
+	$(BIN)/python _ext/build.py --links

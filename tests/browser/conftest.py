@@ -6,6 +6,7 @@ import functools
 import http.server
 import os
 import shutil
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,9 +15,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from . import cdn
-
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "_ext"))
+import cdn  # noqa: E402
+
 HTML = ROOT / "_build" / "html"
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
