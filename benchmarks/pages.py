@@ -53,10 +53,10 @@ def measure(browser: Browser, address: str) -> dict:
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     context.route(f"{cdn.CDN}**", cdn.answer)
     page = context.new_page()
-    page.set_default_timeout(120_000)
+    page.set_default_timeout(240_000)
     page.add_init_script(OBSERVE)
     responses = []
-    page.on("response", responses.append)
+    page.on("response", lambda response: responses.append(response))
     page.goto(address)
     page.wait_for_load_state("networkidle")
     lcp = page.evaluate("seen.lcp")
