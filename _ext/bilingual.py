@@ -54,7 +54,7 @@ def check_translation(notebook: dict, docname: str) -> None:
         figure = cell["metadata"].get("figure", {})
         for code in LANGUAGE_NAMES if figure else ():
             if not all(figure.get(code, {}).get(kind) for kind in ("caption", "alt")):
-                raise ExtensionError(f"{here} has a figure without a {code} caption or alt text")
+                raise ExtensionError(f"{here} has a figure without caption or alt text in {code!r}")
     if awaited:
         raise ExtensionError(f"{awaited} has no English partner right after it")
 

@@ -184,6 +184,7 @@ class Card {
       extensions: [
         view.keymap.of(keys),
         basicSetup,
+        EditorView.lineWrapping,
         language.syntaxHighlighting(colours(language)),
         pythonLanguage(),
         language.indentUnit.of("    "),

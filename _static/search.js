@@ -18,7 +18,8 @@ const bookSearch = (() => {
   }[language];
   const SHOWN = 12;
   // BM25's usual saturation and length weights. A word in a title counts as several in the text.
-  const [K1, B, IN_TITLE, IN_PAGE_TITLE, IN_OPENING, PAGE, PAGE_K1, HELD] = [1.2, 0.6, 4, 5, 4, 1.5, 6, 0.5];
+  const [K1, B, IN_TITLE, IN_PAGE_TITLE, IN_OPENING, PAGE, PAGE_K1, HELD] =
+    [1.2, 0.6, 4, 5, 2, 1.5, 6, 0.5];
   const ASIDE = /-(next|quiz)$/; // these speak of other chapters, and of what is not so
 
   // --- words and what they are looked up by
@@ -57,6 +58,8 @@ const bookSearch = (() => {
 
   // --- the index
 
+  const mean = numbers => numbers.reduce((a, b) => a + b, 0) / numbers.length;
+
   function counted(...weighted) {
     const counts = new Map();
     for (const [text, weight] of weighted)
@@ -67,7 +70,7 @@ const bookSearch = (() => {
   // Documents with their counts -> a function that scores document number i for the keys of a query.
   function ranking(documents, saturation) {
     const lengths = documents.map(counts => [...counts.values()].reduce((a, b) => a + b, 0));
-    const mean = lengths.reduce((a, b) => a + b, 0) / lengths.length;
+    const usual = mean(lengths);
     const holders = new Map();
     for (const counts of documents)
       for (const key of counts.keys()) holders.set(key, (holders.get(key) ?? 0) + 1);
@@ -75,7 +78,7 @@ const bookSearch = (() => {
     return (i, query) => query.reduce((sum, key) => {
       const count = documents[i].get(key);
       if (!count) return sum;
-      return sum + rarity(key) * count * (saturation + 1) / (count + saturation * (1 - B + B * lengths[i] / mean));
+      return sum + rarity(key) * count * (saturation + 1) / (count + saturation * (1 - B + B * lengths[i] / usual));
     }, 0);
   }
 
@@ -86,6 +89,7 @@ const bookSearch = (() => {
       page: pageNumber, title, text,
       chapter: `${page.number ? `${page.number}. ` : ""}${page.sections[0][1]}`,
       address: i ? `${page.address}#${id}` : page.address,
+      titleKeys: new Set(keysOf(title)),
     })));
     scoreSection = ranking(sections.map(section => counted(
       [section.title, IN_TITLE], [section.text, 1], [bookText[section.page].sections[0][1], 1])), K1);
@@ -104,9 +108,10 @@ const bookSearch = (() => {
     const pages = bookText.map((_, i) => total(scorePage, i).reduce((a, b) => a + b, 0));
     return sections.map((section, i) => {
       const scores = total(scoreSection, i);
-      const held = scores.filter(score => score > 0).length / asked.length;
+      const held = mean(scores.map(score => Number(score > 0)));
       const sum = scores.reduce((a, b) => a + b, 0) * (ASIDE.test(section.address) ? 0.5 : 1);
-      return { ...section, score: held && (sum + PAGE * pages[section.page]) * (HELD + held) };
+      const inTitle = mean(asked.map(keys => mean(keys.map(key => Number(section.titleKeys.has(key))))));
+      return { ...section, score: held && (sum + PAGE * pages[section.page]) * (HELD + held + inTitle) };
     }).filter(section => section.score > 0).sort((a, b) => b.score - a.score);
   }
 
