@@ -55,8 +55,8 @@ REASONS = {
         en="Each of {workers} workers normalizes by {samples} samples of its own, and the running statistics kept are those of rank 0.",
     ),
     "unbroadcast": Text(
-        ko="broadcast_buffers=False라서 일꾼 {workers}개의 이동 통계량이 저마다 따로 움직입니다.",
-        en="With broadcast_buffers=False the running statistics of {workers} workers drift apart.",
+        ko="forward_sync_buffers=False라서 일꾼 {workers}개의 이동 통계량이 저마다 따로 움직입니다.",
+        en="With forward_sync_buffers=False the running statistics of {workers} workers drift apart.",
     ),
     "accumulation": Text(
         ko="한 스텝은 표본 {total}개로 이루어지지만 통계량은 {samples}개에서 나옵니다.",
@@ -133,8 +133,8 @@ FIXES = {
         en="Call SyncBatchNorm.convert_sync_batchnorm(model) before wrapping it in DDP.",
     ),
     "unbroadcast": Text(
-        ko="broadcast_buffers=True로 두거나 SyncBatchNorm을 쓰세요.",
-        en="Leave broadcast_buffers=True, or use SyncBatchNorm.",
+        ko="forward_sync_buffers=True로 두거나 SyncBatchNorm을 쓰세요.",
+        en="Leave forward_sync_buffers=True, or use SyncBatchNorm.",
     ),
     "accumulation": Text(
         ko="큰 배치를 한 번에 넣거나, 배치를 보지 않는 그룹 정규화로 바꾸세요.",

@@ -223,9 +223,10 @@ def _record(seen: _Seen, mask: Tensor | None, norm: nn.Module, args: tuple, kwar
     if rows is not None:
         seen.real_parts.append(bnn.channel_moments(rows))
     if norm.running_var is not None:
+        largest = torch.finfo(norm.running_var.dtype).max  # infinite, it would blind later layers
         _, mean, var = seen.moments(seen.parts[-1:])
-        norm.running_mean.copy_(mean)
-        norm.running_var.copy_(var)
+        norm.running_mean.copy_(mean.clamp(-largest, largest))
+        norm.running_var.copy_(var.clamp(max=largest))
 
 
 def _real_rows(x: Tensor, mask: Tensor) -> Tensor | None:
@@ -300,7 +301,7 @@ def _unsynchronized(patient: _Patient) -> Iterator[Finding]:
             continue
         workers = wrapper.process_group.size()
         plain = [n for n, m in patient.by_batch().items() if not _is_synchronized(m)]
-        if workers > 1 and plain and not wrapper.broadcast_buffers:
+        if workers > 1 and plain and not wrapper.forward_sync_buffers:
             yield _finding("unbroadcast", plain, workers=workers)
         elif workers > 1 and (few := patient.few_of_many()):
             samples = max(few.values())
@@ -381,8 +382,11 @@ def _precision(patient: _Patient) -> Iterator[Finding]:
     for name, seen in patient.seen.items():
         if seen.parts:
             _, mean, var = seen.moments()
-            kappa = (mean.square() / (var + patient.norms[name].eps)).max().item() ** 0.5
             roundoff, of_input = (torch.finfo(d).eps / 2 for d in (torch.float32, seen.dtype))
+            # A constant channel is no symptom, unless it was rounding that made it constant.
+            varies = (var > 0) | (of_input > roundoff and seen.count() > 1)
+            kappas = (mean.square() / (var + patient.norms[name].eps)).sqrt() * varies
+            kappa = kappas.max().item()
             lost[name] = max(roundoff * kappa**2, (of_input * kappa) ** 2), kappa
     layers = [n for n in _worst_first(lost) if lost[n][0] > LOST_DIGITS]
     if layers:

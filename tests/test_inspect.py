@@ -129,7 +129,7 @@ def ported_momentum():
 
 
 def batch_of_one():
-    return mlp().train(), {"batch": batch_of(1)[0]}
+    return mlp().train(), {"batch": 4095 * batch_of(1)[0]}  # as a 12-bit camera counts
 
 
 def two_workers_unsynchronized():
@@ -280,8 +280,13 @@ def test_other_findings():
     model, head = mlp().train(), torch.nn.Linear(32, 10)
     (finding,) = inspect(model, optimizer=torch.optim.SGD(head.parameters(), 0.1))
     assert finding.case == "frozen-affine"
+    overflowing = mlp().half().eval()
+    for norm in (overflowing[1], overflowing[4]):
+        norm.running_var.fill_(torch.inf)
+    (finding,) = inspect(overflowing, 4095 * batch_of(64)[0].half())
+    assert (finding.case, finding.layers) == ("broken-statistics", ("1", "4"))
     with two_workers():
-        apart = nn.parallel.DistributedDataParallel(mlp().train(), broadcast_buffers=False)
+        apart = nn.parallel.DistributedDataParallel(mlp().train(), forward_sync_buffers=False)
         assert [f.case for f in inspect(apart)] == ["unbroadcast"]
         assert inspect(apart.module) == []
 
