@@ -329,14 +329,16 @@ def _weight_decay(patient: _Patient) -> Iterator[Finding]:
 
 
 def _stale_statistics(patient: _Patient) -> Iterator[Finding]:
-    """Running statistics far from the batch's. An ordered or small batch is no yardstick."""
-    if patient.model.training or patient.is_ordered():
+    """Running statistics far from the batch's. An ordered or small batch is no yardstick, and
+    behind a layer with broken statistics there is none.
+    """
+    broken = any(not _is_sound(norm) for norm in patient.batch_norms.values())
+    if patient.model.training or patient.is_ordered() or broken:
         return
     far = {}
     for name, norm in patient.by_memory().items():
         seen = patient.seen.get(name, _Seen())
-        comparable = seen.samples >= ENOUGH_TO_COMPARE and _is_sound(norm)
-        if comparable and not _is_untouched(norm):
+        if seen.samples >= ENOUGH_TO_COMPARE and not _is_untouched(norm):
             ratio, gap = _distance(norm.running_mean, norm.running_var, *seen.moments()[1:])
             if ratio > FAR_VARIANCE or gap > FAR_MEAN:
                 far[name] = ratio, gap
