@@ -19,8 +19,8 @@ from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 BLOCK = 2**19  # elements: 2 MiB of float32, so that a block is in the cache when read again
 SMALLEST = 2**16  # elements: below this, Python calls cost more than the formulas' float64
-FOLDED = 512  # columns of a folded block
-LONGEST = 2**13  # values of a plane that torch's kernel may add up: eight sums of 1024 terms
+FOLDED = 2**13  # columns of a folded block, so that float32 sums have BLOCK / FOLDED = 64 terms
+LONGEST = 2**9  # values of a piece of a plane: torch's kernel has eight float32 sums, of 64 terms
 SAMPLE = 64  # rows that tell whether columns are near zero
 WITHOUT_DX = (False, True, True)  # which of dx, dweight and dbias torch is to compute
 SAFE_SQUARES = (1e-24, 1e30)  # var + eps for which float32 squares neither underflow nor overflow
@@ -377,9 +377,9 @@ def _of_rows(parameter: Tensor | None, rows: slice) -> Tensor | None:
 
 # Batch: the values of a statistic are spread over all blocks, so x is read twice. A block is some
 # planes (samples, channels, inner), or columns (rows, channels, 1) where inner is 1. It is summed
-# by torch's own kernels, the fastest there are. They add up float32 values one after another, which
-# is good for some hundred of them and not for more. So blocks are short, narrow columns are folded
-# (two rows of C columns are one row of 2C), and float64 merges them.
+# by torch's own kernels, the fastest there are. They add up float32 values one after another, and
+# equal ones, as the gradients of a mean are, all round the same way. So such sums are short: narrow
+# columns are folded (two rows of C columns are one row of 2C), planes cut, and float64 merges them.
 
 
 def _normalize_batch(x, weight, bias, eps, centered, y):
@@ -469,13 +469,18 @@ def _sums_of_products(x: Tensor, shift: Tensor, dy: Tensor) -> tuple[Tensor, Ten
 
 
 def _sums_of_block(x: Tensor, shift: Tensor, dy: Tensor) -> tuple[Tensor, Tensor]:
-    if x.shape[2] > LONGEST:
+    pieces, inner = 1, x.shape[2]
+    while inner > LONGEST and inner % 2 == 0:
+        pieces, inner = 2 * pieces, inner // 2
+    if inner > LONGEST:
         return tuple(_sums(v).sum(0).flatten() for v in ((x - shift) * dy, dy))
-    mean = shift.flatten()
+    x, dy = (values.view(len(x), -1, inner) for values in (x, dy))
+    mean = shift.flatten().repeat_interleave(pieces)
     # With an inverse standard deviation of 1, the gradients by weight and bias are the sums.
-    return torch.ops.aten.native_batch_norm_backward(
+    _, *sums = torch.ops.aten.native_batch_norm_backward(
         dy, x, None, None, None, mean, torch.ones_like(mean), True, 0.0, WITHOUT_DX
-    )[1:]
+    )
+    return tuple(s.view(-1, pieces).sum(1, dtype=torch.float64) for s in sums)
 
 
 def _merged(sums: list[tuple[Tensor, Tensor]], shape: tuple[int, int, int]) -> tuple[Tensor, ...]:
