@@ -9,11 +9,10 @@ The formulas compute in float64 and round once. They run on a GPU, for small ten
 the CPU take the same steps in cache-sized blocks of float32 (`bnlib._statistics`), where
 |y - exact y| <= u * (8 * max|y| + 2 * |mean| / std) with u = 2**-24.
 
-What accuracy costs on the CPU, in multiples of torch's time for batch norm (benchmarks/speed.py):
-(N, C, H, W) forward 0.5 to 0.7, with backward 0.75 to 1.05. channels_last and (N, C) forward 1.05
-to 1.3, with backward 1.1 to 1.4, and one more pass where a mean is far from 0; there torch sums
-whole columns in plain float32, and errs by 150u * max|y| where bnlib errs by u
-(benchmarks/results/accuracy.json).
+What accuracy costs on the CPU is in benchmarks/results/speed_cpu.json (benchmarks/speed.py), beside
+torch. (N, C, H, W) is faster than torch. channels_last and (N, C) are not, mostly for the backward:
+torch sums whole columns in plain float32, and errs by 150u * max|y| where bnlib errs by u
+(benchmarks/results/accuracy.json). There is one more pass where a mean is far from 0.
 Small tensors pay for Python: about 0.15 ms a call where torch takes 0.02.
 """
 
