@@ -107,7 +107,7 @@ class MisconceptionIndex(FromFiles):
                 for belief in MISCONCEPTION.findall(cell["source"]):
                     # In its box it follows a colon; here it is a line of its own.
                     belief = re.sub("^[a-z]", lambda letter: letter[0].upper(), belief)
-                    yield f"{{ref}}`{belief} <{label}>`"
+                    yield f"[{belief}](#{label})"  # not a role: a belief may hold code
 
 
 class TableFrom(FromFiles):
