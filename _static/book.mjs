@@ -24,7 +24,10 @@ function currentSection() {
 // --- what scrolls sideways can be reached by keyboard: the theme looks for it when the window is
 // resized, and so misses what opens later
 
-document.addEventListener("toggle", () => dispatchEvent(new Event("resize")), { capture: true });
+const reachable = new ResizeObserver(entries => {
+  for (const { target } of entries) target.tabIndex = target.scrollWidth > target.clientWidth ? 0 : -1;
+});
+for (const code of document.querySelectorAll("article pre")) reachable.observe(code);
 
 // --- paper is white
 
