@@ -21,11 +21,13 @@ function currentSection() {
   return passed.length > 1 ? `#${passed.at(-1).id}` : "";
 }
 
-// --- code that scrolls sideways can be reached by keyboard: the theme looks once, at what is open
+// --- what scrolls sideways can be reached by keyboard: the theme looks for it when the window is
+// resized, and so misses what opens later
 
-document.addEventListener("toggle", ({ target }) => {
-  for (const code of target.querySelectorAll("pre")) code.tabIndex = code.scrollWidth > code.clientWidth ? 0 : -1;
-}, { capture: true });
+const reachable = new ResizeObserver(entries => {
+  for (const { target } of entries) target.tabIndex = target.scrollWidth > target.clientWidth ? 0 : -1;
+});
+for (const code of document.querySelectorAll("article pre")) reachable.observe(code);
 
 // --- paper is white
 

@@ -270,5 +270,5 @@ const observer = new IntersectionObserver(entries => {
     // Without a network the stub stays readable; Run says what is missing.
     cards.get(entry.target).openEditor().catch(() => {});
   }
-}, { rootMargin: "600px" });
+}, { rootMargin: "1500px" });
 for (const element of cards.keys()) observer.observe(element);
