@@ -4,7 +4,7 @@ The nets, data and mini-batches of `noisy_batch_norm.py`. At looks during traini
 the step and before it is taken, each layer's weights have a gradient G, and a gradient G' on the
 same batch once the layers below have made their step (`bnlib.analysis.internal_covariate_shift`).
 Stored for all layers but the lowest, which has none below: ||G - G'||, their cosine and ||G||, with
-the mean training loss since the last look. The noise of the noisy net is the same for G and G'.
+the mean training loss since the last look.
 
 Every arm runs at its own best learning rate out of `noisy_batch_norm.py`, and batch norm also at
 that of the plain net.
@@ -24,14 +24,11 @@ from bnlib.analysis import internal_covariate_shift
 LOOKS = 12
 SETTINGS = [  # net, arm, learning rates
     ("sigmoids", "plain", [1.0]),
-    ("sigmoids", "batch norm", [1.0]),
-    ("sigmoids", "noisy", [1.0]),
-    ("linear", "plain", [0.03]),
-    ("linear", "batch norm", [0.1, 0.03]),
-    ("linear", "noisy", [0.1]),
+    ("sigmoids", "batch norm", [3.0, 1.0]),
+    ("linear", "plain", [0.01]),
+    ("linear", "batch norm", [0.03, 0.01]),
     ("vgg", "plain", [0.1]),
     ("vgg", "batch norm", [1.0, 0.1]),
-    ("vgg", "noisy", [0.3]),
 ]
 
 
