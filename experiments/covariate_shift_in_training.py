@@ -1,10 +1,10 @@
 """Internal covariate shift of every layer over training, after Santurkar et al. 2018, Figure 3.
 
-The deep linear net and the convolutional one of `noisy_batch_norm.py`. At looks during training, on the batch of
-the step and before it is taken, each layer's weights have a gradient G, and a gradient G' on the
-same batch once the layers below have made their step (`bnlib.analysis.internal_covariate_shift`).
-Stored for all layers but the lowest, which has none below: ||G - G'||, their cosine and ||G||, with
-the mean training loss since the last look.
+The deep linear net and the convolutional one of `noisy_batch_norm.py`. At looks during training, on
+the batch of the step and before it is taken, each layer's weights have a gradient G, and a gradient
+G' on the same batch once the layers below have made their step (`internal_covariate_shift`). Stored
+for all layers but the lowest, which has none below: ||G - G'||, their cosine and ||G||, with the
+mean training loss since the last look.
 
 Every arm runs at its own best learning rate out of `noisy_batch_norm.py`, and batch norm also at
 that of the plain net.

@@ -13,11 +13,11 @@ U(-0.5, 0.5) and a scale from U(1, 1.25); then each value is multiplied by N(sca
 by N(mean, 0.1), where 0.1 is the standard deviation. It acts in training only.
 
 Every arm runs at three learning rates, two seeds each, and at the middle one with three more.
-Stored a run, over the steps: the mean
-training loss since the last look; the accuracy on the first 1,000 test images, in evaluation mode
-with exact population statistics; `drift`, how far in one step the inputs of each nonlinearity
-(in the linear net: of the next layer) move on the batch of the step (`activation_drift`, in
-standard deviations); and the percentiles of the first unit of the last hidden layer on that batch.
+Stored a run, over the steps: the mean training loss since the last look; the accuracy on the first
+1,000 test images, in evaluation mode with exact population statistics; `drift`, how far in one step
+the inputs of each nonlinearity (in the linear net: of the next layer) move on the batch of the step
+(`activation_drift`, in standard deviations); and the percentiles of the first unit of the last
+hidden layer on that batch.
 
     python experiments/noisy_batch_norm.py     about five minutes of one core
     python experiments/noisy_batch_norm.py --full     wider, deeper, longer: for a GPU
