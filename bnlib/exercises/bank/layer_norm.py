@@ -11,7 +11,7 @@ def layer_norm(x, gamma, beta, eps):
 
         y = gamma * (x - mean) / sqrt(var + eps) + beta
 
-    x      (..., D): (N, D) or (N, T, D), N samples of T positions; each vector has its own statistics
+    x      (..., D): (N, D), or (N, T, D) with T positions; each vector has its own statistics
     gamma  (D,); beta (D,)
     var divides by D, not D - 1.
     Returns y, shaped like x.
