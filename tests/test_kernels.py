@@ -1,4 +1,4 @@
-"""`bnlib.kernels`: on the GPU if there is one, else in Triton's interpreter, in a process of its own.
+"""`bnlib.kernels`: on a GPU if there is one, else in Triton's interpreter, in its own process.
 
 The interpreter is chosen when Triton is imported, for good, so the tests themselves are in
 `kernels_on_device.py`.
