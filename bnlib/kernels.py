@@ -3,7 +3,8 @@
 `normalize`, `gradient` and `standardize` compute what the formulas in `bnlib.functional` say, and
 those formulas are their oracle; like `bnlib._statistics` they return None for what they do not
 cover, and the caller then takes the formulas. Batch norm takes a residual and a ReLU into the same
-passes (`batch_norm_add_relu`). With TRITON_INTERPRET=1 the kernels run on the CPU, slowly.
+passes (`batch_norm_add_relu`). With TRITON_INTERPRET=1 the kernels run on the CPU, slowly; so
+far that is where they have been tested, and on no GPU.
 
 Memory traffic decides the time. Batch norm reads x twice and writes y, 1.5 copies; its backward
 reads x and dy twice and writes dx, 2.5 copies. Rows that stay in the cache (layer and RMS norm)
