@@ -6,8 +6,8 @@ G' on the same batch once the layers below have made their step (`internal_covar
 for all layers but the lowest, which has none below: ||G - G'||, their cosine and ||G||, with the
 mean training loss since the last look.
 
-Every arm runs at its own best learning rate out of `noisy_batch_norm.py`, and batch norm also at
-that of the plain net.
+Every arm runs at the learning rate that `noisy_batch_norm.py` runs with five seeds, and batch norm
+also at that of the plain net.
 
     python experiments/covariate_shift_in_training.py     about three minutes of one core
     python experiments/covariate_shift_in_training.py --full     wider, deeper, longer: for a GPU
