@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,14 +51,18 @@ def package_folder(package: str) -> Path | None:
 
 
 def fetch(package: str, folder: Path) -> None:
-    unfinished = folder.with_name(f"{folder.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    command = ["npm", "pack", "--silent", "--pack-destination", str(unfinished), package]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
-    with tarfile.open(next(unfinished.glob("*.tgz"))) as archive:
-        archive.extractall(unfinished, filter="data")
-    unfinished.rename(folder)
+    PACKAGES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=PACKAGES) as unfinished:
+        command = ["npm", "pack", "--silent", "--pack-destination", unfinished, package]
+        subprocess.run(command, check=True, capture_output=True, timeout=120)
+        unpacked = Path(unfinished, "unpacked")
+        with tarfile.open(next(Path(unfinished).glob("*.tgz"))) as archive:
+            archive.extractall(unpacked, filter="data")
+        try:
+            unpacked.rename(folder)
+        except OSError:  # another process was faster
+            if not folder.is_dir():
+                raise
 
 
 def answer(route: Route) -> None:

@@ -56,6 +56,8 @@ def site() -> Iterator[str]:
     """The address of the built book."""
     if not (HTML / "index.html").exists():
         skip_or_fail("the book is not built: run `make book SERVE=0`")
+    for folder in cdn.PINNED:  # now, so that no page waits for npm
+        cdn.local_file(folder)
     handler = functools.partial(QuietHandler, directory=HTML)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
