@@ -1,5 +1,5 @@
 # Two commands matter: `make book` builds and serves the book, `make test` checks everything.
-# The others: lab, notebooks, bench, format; zip, pdf and links for publishing.
+# The others: lab, notebooks, bench, bench-gpu, test-gpu, format; zip, pdf and links for publishing.
 
 PYTHON ?= python3
 SERVE ?= 1
@@ -9,8 +9,9 @@ PARALLEL = --numprocesses auto
 # Python 3.11 or newer, or a message that says so.
 CHECK_PYTHON = import sys; sys.version_info >= (3, 11) or sys.exit(f"Python 3.11 or newer is needed, found {sys.version.split()[0]}. Name one: make PYTHON=python3.12")
 
-.PHONY: book test lab notebooks bench format zip pdf links
+.PHONY: book test lab notebooks bench bench-gpu test-gpu format zip pdf links
 .DEFAULT_GOAL = book
+CHECK_GPU = import sys, torch; torch.cuda.is_available() or sys.exit("No GPU can be used (torch.cuda.is_available() is False): nothing was tested.")
 
 .venv/bin/python:
 	@$(PYTHON) -c '$(CHECK_PYTHON)'
@@ -44,7 +45,16 @@ notebooks: .venv/all
 
 bench: .venv/all
 	$(BIN)/python _ext/build.py --no-serve
-	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+	for script in $(filter-out benchmarks/gpu.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$script || exit 1; done
+
+# Both need an NVIDIA GPU, and say so where there is none.
+bench-gpu: .venv/all
+	$(BIN)/python benchmarks/gpu.py
+
+test-gpu: .venv/all
+	@$(BIN)/python -c '$(CHECK_GPU)'
+	$(BIN)/python -m pytest tests/test_kernels.py
+	$(BIN)/python -m pytest --nbval chapters
 
 format: .venv/all
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

@@ -35,3 +35,13 @@ def test_triton_is_not_imported_for_tensors_on_the_cpu():
     command = [sys.executable, "-c", script]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU: it would be measured")
+def test_the_gpu_benchmark_says_that_there_is_no_gpu_and_stores_nothing():
+    before = sorted((HERE.parent / "benchmarks" / "results").iterdir())
+    run = subprocess.run(
+        [sys.executable, HERE.parent / "benchmarks" / "gpu.py"], capture_output=True, text=True
+    )
+    assert run.returncode != 0 and "No GPU can be used" in run.stderr
+    assert sorted((HERE.parent / "benchmarks" / "results").iterdir()) == before
