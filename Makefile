@@ -1,14 +1,17 @@
 # Two commands matter: `make book` builds and serves the book, `make test` checks everything.
-# The others: lab, notebooks, bench, format.
+# The others: lab, notebooks, bench, bench-gpu, test-gpu, format; zip, pdf and links for publishing.
 
 PYTHON ?= python3
 SERVE ?= 1
 BIN = .venv/bin
+# A worker on every core, so each has one thread.
+PARALLEL = --numprocesses auto
 # Python 3.11 or newer, or a message that says so.
 CHECK_PYTHON = import sys; sys.version_info >= (3, 11) or sys.exit(f"Python 3.11 or newer is needed, found {sys.version.split()[0]}. Name one: make PYTHON=python3.12")
 
-.PHONY: book test lab notebooks bench format
+.PHONY: book test lab notebooks bench bench-gpu test-gpu format zip pdf links
 .DEFAULT_GOAL = book
+CHECK_GPU = import sys, torch; torch.cuda.is_available() or sys.exit("No GPU can be used (torch.cuda.is_available() is False): nothing was tested.")
 
 .venv/bin/python:
 	@$(PYTHON) -c '$(CHECK_PYTHON)'
@@ -27,11 +30,12 @@ CHECK_PYTHON = import sys; sys.version_info >= (3, 11) or sys.exit(f"Python 3.11
 book: .venv/book
 	$(BIN)/python _ext/build.py $(if $(filter 0,$(SERVE)),--no-serve)
 
+test: export OMP_NUM_THREADS = 1
 test: .venv/all
 	$(BIN)/python _ext/build.py --no-serve
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
-	$(BIN)/python -m pytest --nbval chapters
+	$(BIN)/python -m pytest $(PARALLEL)
+	$(BIN)/python -m pytest $(PARALLEL) --dist loadfile --nbval chapters
 
 lab: .venv/all
 	$(BIN)/jupyter lab chapters
@@ -41,7 +45,28 @@ notebooks: .venv/all
 
 bench: .venv/all
 	$(BIN)/python _ext/build.py --no-serve
-	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+	for script in $(filter-out benchmarks/gpu.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$script || exit 1; done
+
+# Both need an NVIDIA GPU, and say so where there is none.
+bench-gpu: .venv/all
+	$(BIN)/python benchmarks/gpu.py
+
+test-gpu: .venv/all
+	@$(BIN)/python -c '$(CHECK_GPU)'
+	$(BIN)/python -m pytest tests/test_kernels.py
+	$(BIN)/python -m pytest --nbval chapters
 
 format: .venv/all
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+# The site with all that it loads from elsewhere, for reading without a network.
+zip: .venv/book
+	$(BIN)/python _ext/offline.py
+
+# One PDF a language, printed by Chromium from the built site.
+pdf: .venv/all
+	$(BIN)/python _ext/paper.py
+
+# Links to other sites; those inside the book are checked by `make test`.
+links: .venv/book
+	$(BIN)/python _ext/build.py --links

@@ -8,12 +8,11 @@ The language is the Sphinx option `bilingual_lang`.
 from __future__ import annotations
 
 import json
-from html import escape
 from pathlib import Path
 
-from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.errors import ExtensionError
 from sphinx.locale import translators
 from words import LANGUAGE_NAMES, THEME_KO, WORDS
 
@@ -21,6 +20,11 @@ INSTALL = (
     "try:\n    import bnlib\nexcept ImportError:\n"
     '    %pip install --quiet "bnlib @ git+{url}@{branch}"'
 )
+
+
+def is_appendix(docname: str) -> bool:
+    """Pages numbered from 90 up follow the chapters: lists and tables, nothing to run."""
+    return Path(docname).name.startswith("9")
 
 
 def localize(notebook: dict, language: str) -> dict:
@@ -32,6 +36,27 @@ def localize(notebook: dict, language: str) -> dict:
         if not others & set(cell["metadata"].get("tags", []))
     ]
     return {**notebook, "cells": cells}
+
+
+def check_translation(notebook: dict, docname: str) -> None:
+    """Every piece of prose stands in each language, Korean first, or the book is not built."""
+    awaited = None
+    for cell in notebook["cells"]:
+        here = f"{docname}, cell {cell['id']!r}"
+        tags = [tag for tag in cell["metadata"].get("tags", []) if tag in LANGUAGE_NAMES]
+        if awaited and tags != ["en"]:
+            raise ExtensionError(f"{awaited} has no English partner right after it")
+        if cell["cell_type"] == "markdown" and tags not in (["ko"], ["en"]):
+            raise ExtensionError(f"{here} must be tagged 'ko' or 'en', is tagged {tags}")
+        if tags == ["en"] and not awaited:
+            raise ExtensionError(f"{here} has no Korean partner right before it")
+        awaited = here if tags == ["ko"] else None
+        figure = cell["metadata"].get("figure", {})
+        for code in LANGUAGE_NAMES if figure else ():
+            if not all(figure.get(code, {}).get(kind) for kind in ("caption", "alt")):
+                raise ExtensionError(f"{here} has a figure without caption or alt text in {code!r}")
+    if awaited:
+        raise ExtensionError(f"{awaited} has no English partner right after it")
 
 
 def localize_figure(cell: dict, language: str) -> dict:
@@ -49,21 +74,10 @@ def localize_figure(cell: dict, language: str) -> dict:
 
 def read_source(app: Sphinx, docname: str, source: list[str]) -> None:
     if app.env.doc2path(docname).endswith(".ipynb"):
-        notebook = localize(json.loads(source[0]), app.config.bilingual_lang)
+        notebook = json.loads(source[0])
+        check_translation(notebook, docname)
+        notebook = localize(notebook, app.config.bilingual_lang)
         source[0] = json.dumps(notebook, ensure_ascii=False)
-        rendered = [cell["metadata"].get("mystnb", {}) for cell in notebook["cells"]]
-        app.env.temp_data["alternative_texts"] = {
-            one["figure"]["name"]: one["image"]["alt"] for one in rendered if "figure" in one
-        }
-
-
-def describe_explorables(app: Sphinx, doctree: nodes.document) -> None:
-    """Keep a slider figure's alternative text on the page: its pictures are drawn by a script."""
-    for figure in doctree.findall(nodes.figure):
-        if any("widget-view" in raw.astext() for raw in figure.findall(nodes.raw)):
-            alt = app.env.temp_data["alternative_texts"][figure["names"][0]]
-            text = f'<span class="explorable-alt" hidden>{escape(alt)}</span>'
-            figure.insert(0, nodes.raw("", text, format="html"))
 
 
 def configure(app: Sphinx, config: Config) -> None:
@@ -155,7 +169,6 @@ def setup(app: Sphinx) -> dict:
     app.connect("config-inited", configure, priority=900)  # after the table of contents is read
     app.connect("builder-inited", translate_theme)
     app.connect("source-read", read_source, priority=100)
-    app.connect("doctree-read", describe_explorables)
     app.connect("html-page-context", add_language_links, priority=100)  # before the theme's parts
     app.connect("build-finished", write_downloads)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

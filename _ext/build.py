@@ -2,6 +2,7 @@
 
 python _ext/build.py           build into _build/html, print the address and serve it
 python _ext/build.py --no-serve
+python _ext/build.py --links   ask every other site that the book links to
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+import security
+import site_files
+import yaml
 
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "_build"
@@ -36,7 +41,7 @@ def build_wheel() -> None:
     subprocess.run(command, cwd=ROOT, check=True)
 
 
-def build_languages() -> None:
+def build_languages(builder: str = "html") -> None:
     """Both languages at once, one process each. Each has a folder of its own for what it keeps."""
     jupyter_book = Path(sys.executable).with_name("jupyter-book")
     quiet = {"stdout": subprocess.DEVNULL}
@@ -44,7 +49,7 @@ def build_languages() -> None:
     # conf.py does not say where the local extensions are; `jupyter-book build` would add the path.
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "_ext")}
     processes = {
-        language: subprocess.Popen(sphinx(language), cwd=ROOT, env=environment)
+        language: subprocess.Popen(sphinx(language, builder), cwd=ROOT, env=environment)
         for language in LANGUAGES
     }
     failed = [language for language, process in processes.items() if process.wait() != 0]
@@ -52,24 +57,28 @@ def build_languages() -> None:
         raise SystemExit(f"The build failed for: {', '.join(failed)}")
 
 
-def sphinx(language: str) -> list[str]:
-    kept = BUILD / "sphinx" / language
+def sphinx(language: str, builder: str) -> list[str]:
+    # Pages read for one builder are not those of another: html's have links to the glossary.
+    kept = BUILD / "sphinx" / (language if builder == "html" else f"{language}-{builder}")
     options = ["-D", f"language={language}", "-D", f"bilingual_lang={language}"]
     return [
-        *(sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q"),
+        *(sys.executable, "-m", "sphinx", "-b", builder, "-W", "--keep-going", "-q"),
         *options,
-        *("-d", str(kept / "doctrees"), str(ROOT), str(kept / "html")),
+        *("-d", str(kept / "doctrees"), str(ROOT), str(kept / builder)),
     ]
 
 
 def gather() -> None:
     shutil.rmtree(HTML, ignore_errors=True)
     for language in LANGUAGES:
-        ignore = shutil.ignore_patterns(".buildinfo", "objects.inv")
+        ignore = shutil.ignore_patterns(".buildinfo", "objects.inv", "*macros.html")
         shutil.copytree(BUILD / "sphinx" / language / "html", HTML / language, ignore=ignore)
         (HTML / language / "index.html").write_text(GO_TO_WELCOME, "utf-8")
     shutil.copy(ROOT / "_ext" / "templates" / "choose-language.html", HTML / "index.html")
     shutil.copy(ROOT / "_static" / "favicon.svg", HTML)
+    base = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["html"]["baseurl"]
+    site_files.write(HTML, base)
+    security.protect(HTML)
     (HTML / ".nojekyll").touch()  # GitHub Pages would otherwise hide _static
 
 
@@ -89,7 +98,11 @@ def serve() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--no-serve", action="store_true", help="build only")
+    parser.add_argument("--links", action="store_true", help="only ask other sites for our links")
     arguments = parser.parse_args()
+    if arguments.links:
+        build_languages("linkcheck")
+        return
     start = time.monotonic()
     build_wheel()
     build_languages()

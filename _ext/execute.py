@@ -10,16 +10,35 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import platform
 import sys
 from pathlib import Path
 
 import nbclient
 import nbformat
+import numpy as np
 
 ROOT = Path(__file__).parent.parent
 CHAPTERS = ROOT / "chapters"
 KNOWN = ROOT / "_build" / "executed.json"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
+# Training follows the last bit of a sum, which depends on the number of threads and on the
+# instructions a processor has. One thread and AVX2, which all x86 machines of the last decade
+# have, give the same sums on each of them.
+SAME_ARITHMETIC = {"OMP_NUM_THREADS": "1"}
+if platform.machine() in ("x86_64", "AMD64"):
+    newer = [
+        name
+        for name in np.show_config("dicts")["SIMD Extensions"]["found"]
+        if "512" in name or name == "X86_V4"
+    ]
+    SAME_ARITHMETIC |= {
+        "OPENBLAS_CORETYPE": "Haswell",
+        "MKL_CBWR": "AVX2",
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "NPY_DISABLE_CPU_FEATURES": " ".join(newer),
+    }
 DRAWN_BY = ("numpy", "matplotlib", "pillow", "scikit-learn", "ipywidgets", "torch")
 
 
@@ -33,7 +52,7 @@ def execute(path: Path) -> str:
         coalesce_streams=True,  # or a slow machine cuts the printed text into more pieces
         resources={"metadata": {"path": str(path.parent)}},
     )
-    client.execute(env={**os.environ, "PYTHONHASHSEED": "0"})
+    client.execute(env={**os.environ, **SAME_ARITHMETIC, "PYTHONHASHSEED": "0"})
     return stored_form(notebook)
 
 

@@ -84,14 +84,20 @@ def frame_cards(app: Sphinx, doctree: nodes.document) -> None:
             section["classes"].append("exercise-card")
 
 
+def belongs(id: str, page: str) -> bool:
+    """Whether the exercise is one of this chapter's. The home page borrows one to try."""
+    return Path(page).name.startswith(f"{exercises.find(id).chapter:02d}_")
+
+
 def add_scripts(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
     """Only a page with an exercise loads the editor, and it is told where bnlib's wheel is."""
     metadata = app.env.metadata
-    chapters = {n: d["exercises"] for n, d in sorted(metadata.items()) if d.get("exercises")}
+    pages = {n: d["exercises"] for n, d in sorted(metadata.items()) if d.get("exercises")}
+    chapters = {n: own for n, ids in pages.items() if (own := [i for i in ids if belongs(i, n)])}
     context["metatags"] = context.get("metatags", "") + (
         f'<script type="application/json" id="bnlib-exercises">{json.dumps(chapters)}</script>\n'
     )
-    if pagename not in chapters:
+    if pagename not in pages:
         return
     wheels = sorted(Path(app.srcdir, "_static", "wheels").glob("bnlib-*.whl"))
     if len(wheels) != 1:

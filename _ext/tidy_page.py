@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.util.images import get_image_size
 
-# require.js takes a global of this name, set before it loads, as its configuration. html-manager
-# would otherwise look for its fonts beside the page.
-REQUIRE_PATHS = (
-    'var require = {paths: {"@jupyter-widgets/html-manager/dist": '
-    '"https://cdn.jsdelivr.net/npm/@jupyter-widgets/html-manager@1.0.6/dist"}}'
-)
+IMAGE = re.compile(r"<img ([^>]*?) ?/?>")
 
 
 def machinery() -> str:
@@ -32,24 +30,60 @@ def label_sections(app: Sphinx, doctree: nodes.document) -> None:
         section["ids"].sort(key=lambda id: id not in labels)
 
 
+def drop_listed_scripts(app: Sphinx, config: Config) -> None:
+    """Jupyter Book lists every script in _static for every page; each is added where it works."""
+    config.html_js_files = []
+
+
 def add_scripts(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
-    app.add_js_file(None, body=REQUIRE_PATHS, priority=100)
     app.add_js_file("book.mjs", type="module")
 
 
-def drop_thebe(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
-    """Jupyter Book always loads sphinx-thebe, which declares one constant twice on a page."""
+def settle_images(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
+    """Give pictures their size, so that the text does not jump, and let all but the first wait."""
+    stored = {name: path for path, name in app.builder.images.items()}
+    seen = 0
+
+    def settle(match: re.Match) -> str:
+        nonlocal seen
+        seen += 1
+        attributes = match[1]
+        name = re.search(r'src="[./]*_images/([^"]+)"', attributes)
+        if name and name[1] in stored and "width=" not in attributes:
+            width, height = get_image_size(Path(app.srcdir, stored[name[1]]))
+            attributes += f' width="{width}" height="{height}"'
+        return f"<img {attributes}" + (' loading="lazy">' if seen > 1 else ">")
+
+    context["body"] = IMAGE.sub(settle, context.get("body", ""))
+
+
+def name_summaries(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
+    """A folded cell says "show code"; MyST-NB would have it announced otherwise, in English."""
+    context["body"] = context.get("body", "").replace(' aria-label="Toggle hidden content"', "")
+
+
+def drop_scripts(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
+    """Jupyter Book always loads sphinx-thebe, which declares one constant twice on a page, and
+    Sphinx a catalog for Korean, whose plurals its script compiles: our pages' policy forbids that.
+    """
     context["script_files"] = [
         script
         for script in context["script_files"]
-        if "thebe" not in str(getattr(script, "filename", script)).lower()
-        and "thebe" not in str(getattr(script, "attributes", {}).get("body", "")).lower()
+        if not re.search(
+            "thebe|translations.js",
+            f"{getattr(script, 'filename', script)} "
+            f"{getattr(script, 'attributes', {}).get('body', '')}",
+            re.I,
+        )
     ]
 
 
 def setup(app: Sphinx) -> dict:
     app.add_config_value("machinery", machinery(), "env")
+    app.connect("config-inited", drop_listed_scripts)
     app.connect("doctree-read", label_sections, priority=100)  # before the contents are collected
     app.connect("html-page-context", add_scripts)
-    app.connect("html-page-context", drop_thebe, priority=900)
+    app.connect("html-page-context", settle_images)
+    app.connect("html-page-context", name_summaries)
+    app.connect("html-page-context", drop_scripts, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

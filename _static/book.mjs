@@ -1,4 +1,4 @@
-// What every page needs: a language switch that keeps the place, and sliders for everyone.
+// What every page needs: progress, and a language switch that keeps the place.
 
 import "./progress.mjs";
 
@@ -7,6 +7,7 @@ import "./progress.mjs";
 for (const link of document.querySelectorAll(".language-switch a")) {
   const keepPlace = () => {
     link.hash = location.hash || currentSection();
+    link.search = location.search;
     try { localStorage.setItem("bnlib:language", link.hreflang); } catch {}
   };
   link.addEventListener("click", keepPlace);
@@ -20,45 +21,19 @@ function currentSection() {
   return passed.length > 1 ? `#${passed.at(-1).id}` : "";
 }
 
-// --- explorables
+// --- what scrolls sideways can be reached by keyboard: the theme looks for it when the window is
+// resized, and so misses what opens later
 
-// html-manager asks MathJax 3 for version 2's queue, and no label of ours holds a formula.
-// MathJax replaces its global object while it loads, so ask again when the page is complete.
-function addQueue() { if (window.MathJax) window.MathJax.Hub ??= { Queue() {} }; }
-addQueue();
-addEventListener("load", addQueue, { capture: true });
-
-// Two changes of a slider within one frame of the screen reach a view that is already gone, and
-// ipywidgets' handler does not look.
-// (Before require.js is loaded, `require` is its configuration.)
-if (typeof window.require === "function") window.require(["@jupyter-widgets/base"], base => {
-  for (const { prototype } of [base.JupyterLuminoWidget, base.JupyterLuminoPanelWidget]) {
-    const process = prototype.processMessage;
-    prototype.processMessage = function (message) { if (this._view) process.call(this, message); };
-  }
+const reachable = new ResizeObserver(entries => {
+  for (const { target } of entries) target.tabIndex = target.scrollWidth > target.clientWidth ? 0 : -1;
 });
+for (const code of document.querySelectorAll("article pre")) reachable.observe(code);
 
-// ipywidgets gives a slider's handle no name and an index for a value, and a picture no
-// description. Widgets appear some time after the page, so each is completed when it does.
-function completeExplorables() {
-  for (const control of document.querySelectorAll(".explorable-control:not([data-complete])")) {
-    const handle = control.querySelector(".noUi-handle");
-    const readout = control.querySelector(".widget-readout");
-    const label = control.querySelector(".explorable-label");
-    if (!handle || !readout || !label?.innerText) continue;
-    control.dataset.complete = "";
-    readout.contentEditable = "false";
-    handle.setAttribute("aria-label", label.innerText.trim());
-    const tellValue = () => handle.setAttribute("aria-valuetext", readout.textContent);
-    new MutationObserver(tellValue).observe(readout, { childList: true, characterData: true, subtree: true });
-    tellValue();
-  }
-  for (const picture of document.querySelectorAll(".explorable img:not([alt])")) {
-    picture.alt = picture.closest("figure")?.querySelector(".explorable-alt")?.textContent ?? "";
-  }
-}
+// --- paper is white
 
-if (document.querySelector('script[type="application/vnd.jupyter.widget-view+json"]')) {
-  new MutationObserver(completeExplorables).observe(document.body, { childList: true, subtree: true });
-  completeExplorables();
-}
+let theme;
+addEventListener("beforeprint", () => {
+  theme = document.documentElement.dataset.theme;
+  document.documentElement.dataset.theme = "light";
+});
+addEventListener("afterprint", () => { document.documentElement.dataset.theme = theme; });

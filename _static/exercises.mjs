@@ -108,6 +108,14 @@ class Python {
 const python = new Python();
 let running = null; // the card that runs now
 
+// CodeMirror's own colours suit a light page only: each becomes a colour of the book's style.
+function colours({ HighlightStyle, defaultHighlightStyle }) {
+  const named = { "#708": "keyword", "#00f": "definition", "#a11": "string", "#164": "number", "#940": "comment" };
+  const specs = defaultHighlightStyle.specs.map(({ color, ...spec }) =>
+    color ? { ...spec, color: `var(--code-${named[color] ?? "other"})` } : spec);
+  return HighlightStyle.define(specs);
+}
+
 // --- a card
 
 class Card {
@@ -176,6 +184,8 @@ class Card {
       extensions: [
         view.keymap.of(keys),
         basicSetup,
+        EditorView.lineWrapping,
+        language.syntaxHighlighting(colours(language)),
         pythonLanguage(),
         language.indentUnit.of("    "),
         EditorView.contentAttributes.of({
@@ -260,5 +270,5 @@ const observer = new IntersectionObserver(entries => {
     // Without a network the stub stays readable; Run says what is missing.
     cards.get(entry.target).openEditor().catch(() => {});
   }
-}, { rootMargin: "600px" });
+}, { rootMargin: "1500px" });
 for (const element of cards.keys()) observer.observe(element);

@@ -58,7 +58,7 @@ function draw() {
     }
     document.getElementById(`ex-${id}`)?.classList.toggle("is-solved", isSolved(id));
   }
-  for (const link of document.querySelectorAll(".bd-sidebar-primary a.reference.internal")) {
+  for (const link of document.querySelectorAll(".bd-sidebar-primary a.reference.internal, .chapter-map a")) {
     const page = new URL(link.href).pathname;
     const name = Object.keys(chapters).find(name => page.endsWith(`/${name}.html`));
     if (!name) continue;
@@ -123,6 +123,7 @@ async function load(input, note) {
 
 for (const box of document.querySelectorAll(".progress-box")) {
   const find = name => box.querySelector(name);
+  box.setAttribute("aria-label", words.title);
   find(".progress-title").textContent = words.title;
   find("progress").setAttribute("aria-label", words.title);
   find(".progress-save").textContent = words.save;

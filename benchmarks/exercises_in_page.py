@@ -28,8 +28,7 @@ from bnlib.exercises.page import run_cell
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
-from browser import cdn  # noqa: E402
-from browser.conftest import CHROMIUM, FLAGS, HTML, QuietHandler  # noqa: E402
+from browser.conftest import CHROMIUM, FLAGS, HTML, QuietHandler, cdn  # noqa: E402
 
 RESULT = ROOT / "benchmarks" / "results" / "exercises_in_page.json"
 ROUNDS = 5

@@ -6,10 +6,10 @@
 Each run measures with one thread and with all. One round times `buffer.copy_(x)` and every
 implementation once, in turn, so that all of them see the same machine; the table gives medians
 over the rounds. A fresh output costs page faults, which cost more than the arithmetic and are the
-same for all: so the allocator is told to keep freed memory (glibc; "memory": "kept"), as a caching
-allocator does. `--default-allocator` measures with page faults, and stores to
-results/speed_cpu_default_allocator.json. Run it on an idle machine: an implementation made of many
-short parallel loops waits at the end of each for a busy core.
+same for all: so the allocator is told to keep freed memory (glibc), as a caching allocator does.
+Run it on an idle machine: an implementation made of many short parallel loops waits at the end of
+each for a busy core, and loses what it had in the cache to whoever ran meanwhile. "load" is how
+many processes were running, on average over the last minute, when the measurement began.
 """
 
 import argparse
@@ -26,7 +26,7 @@ import torch.nn.functional as torch_functional
 import bnlib.functional as own_functional
 from bnlib._provenance import provenance
 
-RESULTS = Path(__file__).parent / "results"
+RESULT = Path(__file__).parent / "results" / "speed_cpu.json"
 SEED = 0
 SHAPES = {
     "(64, 64, 56, 56)": ((64, 64, 56, 56), torch.contiguous_format),
@@ -114,32 +114,29 @@ def table(shapes: dict, functions: dict, rounds: int) -> list[dict]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--default-allocator", action="store_true")
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, torch.get_num_threads()])
     options = parser.parse_args()
-    if not options.default_allocator and "MALLOC_MMAP_MAX_" not in os.environ:
+    if "MALLOC_MMAP_MAX_" not in os.environ:
         os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | KEEP_FREED_MEMORY)
     shapes = QUICK_SHAPES if options.quick else SHAPES
-    start = time.time()
+    start, load = time.time(), round(os.getloadavg()[0], 1)
     rows = []
     for threads in options.threads:
         torch.set_num_threads(threads)
         functions = implementations(compiled=not options.quick)
         rows += [row | {"threads": threads} for row in table(shapes, functions, options.rounds)]
     if not options.quick:
-        suffix = "_default_allocator" if options.default_allocator else ""
         report = provenance() | {
             "unit": "medians in multiples of the median of buffer.copy_(x), paired round by round",
             "threads": options.threads,
             "seeds": [SEED],
             "rounds": options.rounds,
-            "memory": "page faults" if options.default_allocator else "kept",
+            "load": load,
             "wall_seconds": round(time.time() - start),
             "rows": rows,
         }
-        path = RESULTS / f"speed_cpu{suffix}.json"
-        path.write_text(json.dumps(report, indent=1) + "\n")
+        RESULT.write_text(json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":

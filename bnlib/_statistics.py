@@ -17,9 +17,10 @@ from torch.autograd import forward_ad
 from torch.nn import Parameter
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
-BLOCK = 2**20  # elements: 4 MiB of float32, so a block and its scratch stay in the last cache
+BLOCK = 2**19  # elements: 2 MiB of float32, so that a block is in the cache when read again
 SMALLEST = 2**16  # elements: below this, Python calls cost more than the formulas' float64
-FOLDED = 1024  # columns of a folded block, which is two BLOCKs: 2048 values of each are added up
+FOLDED = 2**13  # columns of a folded block, so that float32 sums have BLOCK / FOLDED = 64 terms
+LONGEST = 2**9  # values of a piece of a plane: torch's kernel has eight float32 sums, of 64 terms
 SAMPLE = 64  # rows that tell whether columns are near zero
 WITHOUT_DX = (False, True, True)  # which of dx, dweight and dbias torch is to compute
 SAFE_SQUARES = (1e-24, 1e30)  # var + eps for which float32 squares neither underflow nor overflow
@@ -92,17 +93,10 @@ def standardize(
     layout = _layout(x, weight, bias, axes)
     if layout is None or any(map(_may_need_gradient, (x, weight, bias))):
         return None
-    inv_std = (var.to(torch.float64) + eps).rsqrt().view(layout.statistic)
-    shift, rest = _split(mean.to(torch.float64).view(layout.statistic), layout.dtype)
     y = torch.empty_like(x)
+    mean, var = (a.to(torch.float64).view(layout.statistic) for a in (mean, var))
     _standardize_batch(
-        layout.view(x),
-        shift,
-        rest,
-        inv_std,
-        layout.affine(weight),
-        layout.affine(bias),
-        layout.view(y),
+        layout.view(x), mean, var, eps, layout.affine(weight), layout.affine(bias), layout.view(y)
     )
     return y
 
@@ -381,91 +375,70 @@ def _of_rows(parameter: Tensor | None, rows: slice) -> Tensor | None:
     return parameter if parameter is None or len(parameter) == 1 else parameter[rows]
 
 
-# Batch: the values of a statistic are spread over all blocks, so x is read twice.
+# Batch: the values of a statistic are spread over all blocks, so x is read twice. A block is some
+# planes (samples, channels, inner), or columns (rows, channels, 1) where inner is 1. It is summed
+# by torch's own kernels, the fastest there are. They add up float32 values one after another, and
+# equal ones, as the gradients of a mean are, all round the same way. So such sums are short: narrow
+# columns are folded (two rows of C columns are one row of 2C), planes cut, and float64 merges them.
 
 
 def _normalize_batch(x, weight, bias, eps, centered, y):
-    count = x.numel() // x.shape[1]
-    if x.shape[2] == 1:
-        shift, rest, var = _column_moments(x, count)
-    else:
-
-        def shifted_sums(shift):
-            total, squares = x.new_zeros((2, *shift.shape), dtype=torch.float64)
-            for block, channels, shifted in _batch_blocks(x, 1):
-                _shifted(x[block], shift, channels, shifted)
-                total[:, channels] += _channel_sums(shifted)
-                squares[:, channels] += _channel_sums(shifted.mul_(shifted))
-            return total, squares
-
-        sample = x[:: max(1, x.numel() // BLOCK)]  # a block's worth, spread over x
-        guess = sample.mean((0, 2), keepdim=True, dtype=_working_dtype(x))
-        shift, rest, var = _moments(shifted_sums, guess, count)
+    shift, rest, var = (_column_moments if x.shape[2] == 1 else _plane_moments)(x)
     mean = shift + rest
-    if _is_near_zero(mean, var):
-        shift, rest = None, mean
-    _standardize_batch(x, shift, rest, (var + eps).rsqrt(), weight, bias, y)
+    _standardize_batch(x, mean, var, eps, weight, bias, y)
     return mean, var
 
 
-def _standardize_batch(x, shift, rest, inv_std, weight, bias, y):
-    scale, offset = _forward_factors(weight, bias, rest, inv_std, _working_dtype(x))
-    if x.shape[2] == 1 and shift is None and x.dtype == scale.dtype:
-        torch.addcmul(offset, x, scale, out=y)  # no scratch, so no blocks
+def _standardize_batch(x, mean, var, eps, weight, bias, y):
+    dtype = _working_dtype(x)
+    shift, rest = _centre(mean, var, dtype)
+    scale, offset = _forward_factors(weight, bias, rest, (var + eps).rsqrt(), dtype)
+    if shift is None:
+        _scale_channels(x, scale, offset, y)
         return
-    for block, channels, shifted in _batch_blocks(x, 1):
-        values = _shifted(x[block], shift, channels, shifted)
-        _multiply_add(values, scale[:, channels], offset[:, channels], shifted, out=y[block])
+    for (block, out), factors in _blocks((x, y), (shift, scale, offset)):
+        shifted = block.to(dtype) - factors[0]
+        _multiply_add(shifted, *factors[1:], shifted, out)
 
 
 def _gradient_batch(x, weight, pattern, mean, var, eps, dy, centered, dx):
-    count, inv_std = x.numel() // x.shape[1], (var + eps).rsqrt()
-    if x.shape[2] == 1:
-        shift, rest = _split(mean, _working_dtype(x))
-        products, dbias = _column_products(x, shift, dy)
-    else:
-        near_zero = _is_near_zero(mean, var)
-        shift, rest = (None, mean) if near_zero else _split(mean, _working_dtype(x))
-        products, dbias = x.new_zeros((2, *pattern), dtype=torch.float64)
-        for block, channels, shifted, scratch in _batch_blocks(x, 2):
-            wide_dy = _widened(dy[block], scratch)
-            values = _shifted(x[block], shift, channels, shifted)
-            dbias[:, channels] += _channel_sums(wide_dy)
-            products[:, channels] += _channel_sums(torch.mul(values, wide_dy, out=shifted))
+    dtype, count, inv_std = _working_dtype(x), x.numel() // x.shape[1], (var + eps).rsqrt()
+    shift, rest = _split(mean, dtype)
+    products, dbias = _sums_of_products(x, shift, dy)
     dweight = inv_std * (products - rest * dbias)
-    # With no shift dx errs by at most 2u * |mean| / std more, and that saves a pass.
-    scale, slope, offset = _gradient_factors(
-        weight, mean, inv_std, dweight, dbias, count, centered, _working_dtype(x)
-    )
-    for block, channels, sloped, scratch in _batch_blocks(x, 2):
-        _multiply_add(
-            _widened(x[block], sloped), slope[:, channels], offset[:, channels], sloped, out=sloped
-        )
-        wide_dy = _widened(dy[block], scratch)
-        if x.shape[2] == 1:
-            torch.addcmul(sloped, wide_dy, scale[:, channels], out=dx[block])
-        else:
-            torch.add(sloped, torch.mul(wide_dy, scale[:, channels], out=scratch), out=dx[block])
+    # dx = scale * (dy + slope * (x - shift)) + offset
+    shift, rest = _centre(mean, var, dtype)
+    scale = inv_std if weight is None else inv_std * weight
+    slope = -inv_std * dweight / count
+    offset = -scale * (slope * rest + dbias / count)
+    factors = shift, *(factor.to(dtype) for factor in (scale, slope, offset))
+    for (block, dy_block, out), (shift, scale, slope, offset) in _blocks((x, dy, dx), factors):
+        shifted = block.to(dtype) if shift is None else block.to(dtype) - shift
+        scratch = out if out.dtype == dtype else None
+        g = torch.addcmul(dy_block.to(dtype), shifted, slope, out=scratch)
+        _multiply_add(g, scale, offset, g, out)
     return dweight, dbias
 
 
-def _batch_blocks(x: Tensor, buffers: int):
-    """Yield blocks of x and their channels, each with its share of so many scratch buffers."""
-    samples, channels, inner = x.shape
-    channel_step = min(channels, max(1, BLOCK // inner))
-    step = max(1, BLOCK // (channel_step * inner))
-    step = min(samples, step)
-    scratch = x.new_empty((buffers, step * channel_step * inner), dtype=_working_dtype(x))
-    for start in range(0, samples, step):
-        for first in range(0, channels, channel_step):
-            block = slice(start, start + step), slice(first, first + channel_step)
-            shape = x[block].shape
-            yield block, block[1], *scratch[:, : prod(shape)].view(buffers, *shape)
+def _blocks(tensors, parameters):
+    """Yield blocks of the tensors, columns folded, and the channels' parameters, folded likewise.
+
+    Rows that do not fill a folded row come last, as they are.
+    """
+    samples, channels, inner = tensors[0].shape
+    fold = 1 if inner > 1 else 2 ** max(0, (FOLDED // channels).bit_length() - 1)
+    whole = samples // fold * fold
+    for part, times in ((slice(whole), fold), (slice(whole, samples), 1)):
+        views = [tensor[part].view(-1, times * channels, inner) for tensor in tensors]
+        step = max(1, BLOCK // (times * channels * inner))
+        folded = [p if p is None else p.repeat(1, times, 1) for p in parameters]
+        for blocks in zip(*(view.split(step) for view in views if len(view)), strict=True):
+            yield blocks, folded
 
 
-def _shifted(block, shift, channels, scratch):
-    values = _widened(block, scratch)
-    return values if shift is None else torch.sub(values, shift[:, channels], out=scratch)
+def _centre(mean: Tensor, var: Tensor, dtype: torch.dtype) -> tuple[Tensor | None, Tensor]:
+    """Split the mean into what has to be subtracted from elements, if anything, and the rest."""
+    return (None, mean) if _is_near_zero(mean, var) else _split(mean, dtype)
 
 
 def _is_near_zero(mean: Tensor, var: Tensor) -> bool:
@@ -478,18 +451,63 @@ def _is_near_zero(mean: Tensor, var: Tensor) -> bool:
     return bool((mean.square() <= 4 * var).all())
 
 
-def _channel_sums(values: Tensor) -> Tensor:
-    """Sum all axes but the channels, in float64 across samples."""
-    return _sums(values).sum(0, keepdim=True)
+def _scale_channels(x: Tensor, scale: Tensor, offset: Tensor, y: Tensor) -> None:
+    """y = scale * x + offset in one pass: batch norm by a mean of 0 and a variance of 1."""
+    scale, offset = scale.flatten(), offset.flatten()
+    given = scale, offset, torch.zeros_like(scale), torch.ones_like(scale)
+    unused = dict(save_mean=scale.new_empty(0), save_invstd=scale.new_empty(0))
+    torch.ops.aten.native_batch_norm.out(x, *given, False, 0.0, 0.0, out=y, **unused)
 
 
-# Columns: a batch with a single value a channel and sample. Each block is summed by torch's own
-# kernel, the fastest there is for this layout. It adds up a column one value after another, which
-# is good for some thousand values and not for more. So blocks are short, narrow ones are folded
-# (two rows of C columns are one row of 2C), and float64 merges them.
+def _sums_of_products(x: Tensor, shift: Tensor, dy: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the sums of (x - shift) * dy and of dy for each channel, in float64."""
+    sums = [
+        _sums_of_block(block.to(shift.dtype), folded_shift, dy_block.to(shift.dtype))
+        for (block, dy_block), (folded_shift,) in _blocks((x, dy), (shift,))
+    ]
+    return _merged(sums, shift.shape)
 
 
-def _column_moments(x: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+def _sums_of_block(x: Tensor, shift: Tensor, dy: Tensor) -> tuple[Tensor, Tensor]:
+    pieces, inner = 1, x.shape[2]
+    while inner > LONGEST and inner % 2 == 0:
+        pieces, inner = 2 * pieces, inner // 2
+    if inner > LONGEST:
+        return tuple(_sums(v).sum(0).flatten() for v in ((x - shift) * dy, dy))
+    x, dy = (values.view(len(x), -1, inner) for values in (x, dy))
+    mean = shift.flatten().repeat_interleave(pieces)
+    # With an inverse standard deviation of 1, the gradients by weight and bias are the sums.
+    _, *sums = torch.ops.aten.native_batch_norm_backward(
+        dy, x, None, None, None, mean, torch.ones_like(mean), True, 0.0, WITHOUT_DX
+    )
+    return tuple(s.view(-1, pieces).sum(1, dtype=torch.float64) for s in sums)
+
+
+def _merged(sums: list[tuple[Tensor, Tensor]], shape: tuple[int, int, int]) -> tuple[Tensor, ...]:
+    """Add up the blocks' sums, and those of a channel's folded columns, in float64."""
+    return tuple(
+        torch.cat(parts).view(-1, *shape[1:]).sum(0, keepdim=True, dtype=torch.float64)
+        for parts in zip(*sums, strict=True)
+    )
+
+
+def _plane_moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return shift, mean - shift and var."""
+
+    def shifted_sums(shift):
+        zero, sums = torch.zeros_like(shift), []
+        for (block,), _ in _blocks((x,), ()):
+            shifted = block.to(shift.dtype) - shift
+            sums.append(_sums_of_block(shifted, zero, shifted))
+        squares, total = _merged(sums, shift.shape)
+        return total, squares
+
+    sample = x[:: max(1, x.numel() // BLOCK)]  # a block's worth, spread over x
+    guess = sample.mean((0, 2), keepdim=True, dtype=_working_dtype(x))
+    return _moments(shifted_sums, guess, x.numel() // x.shape[1])
+
+
+def _column_moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return shift, mean - shift and var.
 
     Columns near zero are summed as they are, which saves a pass. If that was a wrong guess, or if
@@ -497,7 +515,7 @@ def _column_moments(x: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
     The first shift has few digits: values on a coarse grid, such as halves or pixels, stay on it,
     where each addition is exact. Off the grid all of them would round the same way.
     """
-    guess, var = _column_statistics(x[:: max(1, len(x) // SAMPLE)], None)
+    guess, var = _column_statistics(x[:: max(1, len(x) // SAMPLE)].contiguous(), None)
     shift = None if _is_near_zero(guess, var) else guess.to(torch.bfloat16).to(_working_dtype(x))
     for _ in range(3):
         rest, var = _column_statistics(x, shift)
@@ -509,53 +527,16 @@ def _column_moments(x: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
 
 def _column_statistics(x: Tensor, shift: Tensor | None) -> tuple[Tensor, Tensor]:
     """Return mean and var of x - shift, merged from those of the blocks by Chan's formula."""
-    counts, means, variances = [], [], []
-    for rows, fold, scratch in _column_blocks(x, 1):
-        folded = _folded(_shifted(x[rows], shift, slice(None), scratch), fold)
-        for parts, of_block in zip(
-            (means, variances), torch.batch_norm_update_stats(folded, None, None, 0), strict=True
-        ):
-            parts.append(of_block.view(fold, *x.shape[1:]))
-        counts += [len(folded)] * fold
+    dtype, counts, means, variances = _working_dtype(x), [], [], []
+    for (block,), (folded_shift,) in _blocks((x,), (shift,)):
+        values = block.to(dtype) if shift is None else block.to(dtype) - folded_shift
+        mean, var = torch.batch_norm_update_stats(values, None, None, 0)
+        means.append(mean)
+        variances.append(var)
+        counts += [len(block)] * (len(mean) // x.shape[1])
     weights = torch.tensor(counts, dtype=torch.float64).view(-1, 1, 1) / len(x)
-    means, variances = torch.cat(means).to(torch.float64), torch.cat(variances)
+    means, variances = (
+        torch.cat(parts).view(-1, *x.shape[1:]).to(torch.float64) for parts in (means, variances)
+    )
     mean = (weights * means).sum(0, keepdim=True)
     return mean, (weights * (variances + (means - mean).square())).sum(0, keepdim=True)
-
-
-def _column_products(x: Tensor, shift: Tensor, dy: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the sums of (x - shift) * dy and of dy."""
-    products, totals = [], []
-    for rows, fold, values, scratch in _column_blocks(x, 2):
-        folded, folded_dy = (
-            _folded(_widened(x[rows], values), fold),
-            _folded(_widened(dy[rows], scratch), fold),
-        )
-        mean = shift.flatten().repeat(fold)
-        # With an inverse standard deviation of 1, the gradients by weight and bias are the sums.
-        _, product, total = torch.ops.aten.native_batch_norm_backward(
-            folded_dy, folded, None, None, None, mean, torch.ones_like(mean), True, 0.0, WITHOUT_DX
-        )
-        products.append(product.view(fold, *x.shape[1:]))
-        totals.append(total.view(fold, *x.shape[1:]))
-    return tuple(
-        torch.cat(parts).sum(0, keepdim=True, dtype=torch.float64) for parts in (products, totals)
-    )
-
-
-def _column_blocks(x: Tensor, buffers: int):
-    """Yield rows of x, how many of them to fold into one, and scratch buffers."""
-    samples, channels, _ = x.shape
-    fold = 2 ** max(0, (FOLDED // channels).bit_length() - 1)
-    whole = samples // fold * fold
-    step = max(1, 2 * BLOCK // (fold * channels)) * fold
-    scratch = x.new_empty((buffers, min(step, samples), channels, 1), dtype=_working_dtype(x))
-    for start in range(0, whole, step):
-        rows = slice(start, min(start + step, whole))
-        yield rows, fold, *scratch[:, : rows.stop - start]
-    if whole < samples:
-        yield slice(whole, samples), 1, *scratch[:, : samples - whole]
-
-
-def _folded(values: Tensor, fold: int) -> Tensor:
-    return values.reshape(len(values) // fold, -1)

@@ -4,20 +4,22 @@ Every norm here is one idea: *normalize over a set of axes*, then scale and shif
 holds that idea, forward beside backward; the norms differ in their axes. What torch refuses is
 refused with its type of exception and its words, before any buffer has changed.
 
-The formulas compute in float64 and round once. They run on a GPU, for small tensors, under
-`torch.compile` and `torch.func`, and wherever gradients of gradients are taken. Large tensors on
-the CPU take the same steps in cache-sized blocks of float32 (`bnlib._statistics`), where
+The formulas compute in float64 and round once. They run for small tensors, under `torch.compile`
+and `torch.func`, and wherever gradients of gradients are taken. Large tensors on the CPU take the
+same steps in cache-sized blocks of float32 (`bnlib._statistics`), and tensors on a GPU in fused
+kernels if Triton is installed (`bnlib.kernels`); in both,
 |y - exact y| <= u * (8 * max|y| + 2 * |mean| / std) with u = 2**-24.
 
-What accuracy costs on the CPU, in multiples of torch's time for batch norm (benchmarks/speed.py):
-(N, C, H, W) forward 0.5 to 0.7, with backward 0.75 to 1.05. channels_last and (N, C) forward 1.05
-to 1.3, with backward 1.1 to 1.4, and one more pass where a mean is far from 0; there torch sums
-whole columns in plain float32, and errs by 150u * max|y| where bnlib errs by u
-(benchmarks/results/accuracy.json).
+What accuracy costs on the CPU is in benchmarks/results/speed_cpu.json (benchmarks/speed.py), beside
+torch. (N, C, H, W) is faster than torch. channels_last and (N, C) are not, mostly for the backward:
+torch sums whole columns in plain float32, and errs by 150u * max|y| where bnlib errs by u
+(benchmarks/results/accuracy.json). There is one more pass where a mean is far from 0.
 Small tensors pay for Python: about 0.15 ms a call where torch takes 0.02.
 """
 
+import os
 from collections.abc import Sequence
+from functools import cache
 from inspect import signature
 from math import prod
 
@@ -41,6 +43,7 @@ _DTYPE_NAMES = {
     torch.int32: "Int",
     torch.int64: "Long",
 }
+_INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"  # then kernels run on the CPU
 _HALVES = (torch.float16, torch.bfloat16)
 _FLOATS = (*_HALVES, torch.float32, torch.float64)
 
@@ -71,19 +74,7 @@ def batch_norm(
     for an input that is not floating point, IndexError for one without channels.
     Source: Ioffe & Szegedy 2015, Algorithm 1.
     """
-    _check_input("batch_norm", input)
-    if training:
-        _check_several_values("channel", input.shape[:1] + input.shape[2:], input.shape)
-    if eps < 0 or (training and eps == 0):
-        kind = "positive during training" if training else "non-negative"
-        raise ValueError(f"batch_norm eps must be {kind}, but got {eps}")
-    _check_number("batch_norm", "momentum", 7, momentum)
-    _check_dtype("batch_norm", input)
-    if training and (running_mean is None) != (running_var is None):
-        raise ValueError("running_mean and running_var must either both be None or neither be None")
-    _check_buffers(running_mean, running_var, needed=not training)
-    _check_channels(input, running_mean, running_var, weight, bias)
-    _check_parameters(input, weight, bias, running_mean, running_var)
+    _check_batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
     if input.ndim == 1 and input.numel() == 0:
         return input.clone()  # torch lets it pass
     if input.ndim < 2:
@@ -98,6 +89,50 @@ def batch_norm(
     if running_mean is not None and input.numel() > 0:
         _track(running_mean, running_var, mean, var, input.numel() // mean.numel(), momentum)
     return y
+
+
+def batch_norm_add_relu(
+    input: Tensor,
+    residual: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Batch norm, plus a residual, then ReLU: one pass over memory less for each on a GPU.
+
+        y = max(0, batch_norm(input) + residual)
+
+    input     (N, C) or (N, C, *spatial); residual is shaped like it, or None
+    The other arguments, and what is refused, are those of `batch_norm`.
+    Returns y with input's shape, dtype and memory format.
+    """
+    how = running_mean, running_var, weight, bias, training, momentum, eps
+    kernels = None if torch.compiler.is_compiling() else _kernels(input)
+    if kernels is not None and input.ndim >= 2:
+        _check_batch_norm(input, *how)
+        x = _in_memory_format(input)
+        affine = _along_channels(x, weight), _along_channels(x, bias)
+        if training:
+            fused = kernels.batch_norm_add_relu(x, *affine, residual, eps)
+            if fused is not None:
+                y, mean, var = fused
+                if running_mean is not None:
+                    count = x.numel() // mean.numel()
+                    _track(running_mean, running_var, mean, var, count, momentum)
+                return y
+        else:
+            given = _along_channels(x, running_mean), _along_channels(x, running_var)
+            y = kernels.standardize(x, *given, *affine, _batch_axes(x), eps, residual, relu=True)
+            if y is not None:
+                return y
+    y = batch_norm(input, *how)
+    if residual is not None:
+        y = y.add_(residual)
+    return y.relu_()
 
 
 def instance_norm(
@@ -321,7 +356,7 @@ class _Normalize(Function):
     @staticmethod
     def forward(x, weight, bias, axes, eps, centered):
         inputs = x, weight, bias, axes, eps, centered
-        return _statistics.normalize(*inputs) or _forward(*inputs)
+        return _engine(x).normalize(*inputs) or _forward(*inputs)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -339,7 +374,7 @@ class _Normalize(Function):
             dy = torch.zeros_like(x)
         grads = None
         if dmean is None and dvar is None and not torch.is_grad_enabled():
-            grads = _statistics.gradient(x, weight, bias, mean, var, dy, axes, eps, centered)
+            grads = _engine(x).gradient(x, weight, bias, mean, var, dy, axes, eps, centered)
         if grads is None:
             x_hat, inv_std = _standard_score(x, mean, var, eps)
             dy = dy.to(x_hat.dtype)
@@ -409,7 +444,7 @@ def _sum_like(parameter, terms):
 def _standardize(x, mean, var, weight, bias, eps):
     """Normalize by given statistics: three roundings per element, in float32 or wider."""
     if not torch.compiler.is_compiling():
-        y = _statistics.standardize(x, mean, var, weight, bias, _batch_axes(x), eps)
+        y = _engine(x).standardize(x, mean, var, weight, bias, _batch_axes(x), eps)
         if y is not None:
             return y
     scale = (var.to(_widest(x)) + eps).rsqrt()
@@ -427,6 +462,25 @@ def _track(running_mean, running_var, mean, var, count, momentum):
     with torch.no_grad():
         for running, batch in ((running_mean, mean), (running_var, var * (count / (count - 1)))):
             running.copy_((1 - momentum) * running + momentum * batch.reshape(running.shape))
+
+
+def _engine(x: Tensor):
+    """Who computes without leaving a graph: fused kernels on a GPU, blocks on the CPU."""
+    return _kernels(x) or _statistics
+
+
+def _kernels(x: Tensor):
+    """`bnlib.kernels` if it may read x, or None."""
+    return _import_kernels() if x.is_cuda or _INTERPRETED else None
+
+
+@cache
+def _import_kernels():
+    try:
+        from . import kernels
+    except ImportError:  # Triton is optional
+        return None
+    return kernels
 
 
 def _widest(x: Tensor) -> torch.dtype:
@@ -474,6 +528,22 @@ def _check_input(function: str, input: Tensor) -> None:
             f"{function}(): argument 'input' (position 1) must be Tensor, "
             f"not {type(input).__name__}"
         )
+
+
+def _check_batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps):
+    _check_input("batch_norm", input)
+    if training:
+        _check_several_values("channel", input.shape[:1] + input.shape[2:], input.shape)
+    if eps < 0 or (training and eps == 0):
+        kind = "positive during training" if training else "non-negative"
+        raise ValueError(f"batch_norm eps must be {kind}, but got {eps}")
+    _check_number("batch_norm", "momentum", 7, momentum)
+    _check_dtype("batch_norm", input)
+    if training and (running_mean is None) != (running_var is None):
+        raise ValueError("running_mean and running_var must either both be None or neither be None")
+    _check_buffers(running_mean, running_var, needed=not training)
+    _check_channels(input, running_mean, running_var, weight, bias)
+    _check_parameters(input, weight, bias, running_mean, running_var)
 
 
 def _check_number(function: str, name: str, position: int, value: float) -> None:

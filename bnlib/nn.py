@@ -6,6 +6,8 @@ layers of a model in place, and back.
 """
 
 import inspect
+from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.distributed as dist
@@ -52,11 +54,14 @@ class _BatchNorm(_BiasArgument):
     """
 
     def forward(self, input: Tensor) -> Tensor:
+        return self._forward(input, self._normalize)
+
+    def _forward(self, input: Tensor, normalize: Callable[..., Tensor]) -> Tensor:
         self._check_input_dim(input)
         tracks = self.training and self.track_running_stats
         has_buffers = self.running_mean is not None or self.running_var is not None
         reads_buffers = tracks or not self.training
-        output = self._normalize(
+        output = normalize(
             input,
             self.running_mean if reads_buffers else None,
             self.running_var if reads_buffers else None,
@@ -105,7 +110,8 @@ class BatchNormAct2d(BatchNorm2d):
         y = max(0, gamma * (x - mean) / sqrt(var + eps) + beta + residual)
 
     input     (N, C, H, W); residual is shaped like it, or None
-    Returns y, shaped like input. The add and the ReLU work in the buffer that holds y.
+    Returns y, shaped like input. On a GPU the add and the ReLU run in batch norm's own passes,
+    elsewhere in the buffer that holds y.
     It inherits BatchNorm2d, so it loads the checkpoint of a separate batch norm.
     Raises ValueError if the shapes differ; the running statistics are then untouched.
     """
@@ -116,10 +122,22 @@ class BatchNormAct2d(BatchNorm2d):
                 f"residual: expected the shape of input, {tuple(input.shape)}, "
                 f"got {tuple(residual.shape)}"
             )
-        output = super().forward(input)
-        if residual is not None:
-            output = output.add_(residual)
-        return output.relu_()
+        return self._forward(input, partial(self._normalize_add_relu, residual))
+
+    def _normalize_add_relu(
+        self, residual, input, running_mean, running_var, use_batch_statistics, momentum
+    ):
+        return F.batch_norm_add_relu(
+            input,
+            residual,
+            running_mean,
+            running_var,
+            self.weight,
+            self.bias,
+            use_batch_statistics,
+            momentum,
+            self.eps,
+        )
 
 
 def channel_moments(input: Tensor) -> Tensor:

@@ -9,6 +9,9 @@ have no result yet and stores each at once, so an interrupted experiment goes on
     python experiments/mnist_sigmoids.py --small --results /tmp/try.json
                                                        a minute's version, as in the tests
 
+Where a script has `full_configurations()`, larger ones meant for a GPU, `--full` runs those and
+stores them in results/NAME_full.json. `schema.json` says what a results file holds.
+
 The JSON names the command, seeds, versions, hardware, date and time of each run, and the SHA-256
 of the code that ran. Results of other code are not mixed with new ones: `--again` starts over.
 """
@@ -39,13 +42,14 @@ def main(
     configurations: Callable[[bool], list[Configuration]],
     run: Callable[[Configuration, str], dict],
     arguments: list[str] | None = None,
+    full: Callable[[], list[Configuration]] | None = None,
 ) -> None:
     """The command line of an experiment; see the top of this file."""
     script = Path(sys.modules[run.__module__].__file__)
-    options = parse(script, arguments)
+    options = parse(script, arguments, has_full=full is not None)
     code = fingerprint(script)
     record = read(options.results, code, options.again)
-    wanted = configurations(options.small)
+    wanted = full() if options.full else configurations(options.small)
     known = {key(stored["configuration"]) for stored in record["runs"]}
     missing = [c for c in wanted if key(c) not in known]
     one = partial(timed, run, device=options.device)
@@ -53,7 +57,9 @@ def main(
     for stored in results(one, missing, options.workers):
         record["runs"].append(stored)
         record |= provenance(options.device) | {
-            "command": f"python experiments/{script.name}" + " --small" * options.small,
+            "command": f"python experiments/{script.name}"
+            + " --small" * options.small
+            + " --full" * options.full,
             "code_sha256": code,
             "wall_seconds": round(sum(r["wall_seconds"] for r in record["runs"]), 1),
         }
@@ -62,9 +68,11 @@ def main(
     progress.close()
 
 
-def parse(script: Path, arguments: list[str] | None) -> argparse.Namespace:
+def parse(script: Path, arguments: list[str] | None, has_full: bool) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=sys.modules[__name__].__doc__.splitlines()[0])
-    parser.add_argument("--small", action="store_true", help="a minute's version, for trying out")
+    sizes = parser.add_mutually_exclusive_group()
+    sizes.add_argument("--small", action="store_true", help="a minute's version, for trying out")
+    sizes.add_argument("--full", action="store_true", help="a larger version, for a GPU")
     parser.add_argument("--again", action="store_true", help="forget stored results, start over")
     parser.add_argument("--workers", type=int, default=1, help="how many runs at a time")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -74,8 +82,15 @@ def parse(script: Path, arguments: list[str] | None) -> argparse.Namespace:
         parser.error(f"--workers: expected at least 1, got {options.workers}")
     if options.small and options.results is None:
         parser.error("--small: name a file with --results, so that the full results stay")
-    options.results = options.results or FOLDER / "results" / f"{script.stem}.json"
+    if options.full and not has_full:
+        parser.error(f"--full: {script.name} has no larger version")
+    name = f"{script.stem}_full.json" if options.full else f"{script.stem}.json"
+    options.results = options.results or FOLDER / "results" / name
     return options
+
+
+def size(options: argparse.Namespace) -> list[str]:
+    return [f"--{name}" for name in ("small", "full") if getattr(options, name)]
 
 
 def fingerprint(script: Path) -> str:

@@ -114,6 +114,16 @@ def test_errors_stay_within_the_bounds(layout, dtype, kappa, size):
     assert dbias[0] <= bounds.gradient_bound(max(terms, dbias[1]))
 
 
+@pytest.mark.parametrize("layout", [name for name in LAYOUTS if name.startswith("batch")])
+def test_equal_gradients_are_added_up_to_the_last_digits(layout):
+    """The gradient of a mean is the same everywhere, so float32 sums would all round one way."""
+    norm, x, weight, bias, dy = draw(layout, 1)
+    _, dx, _, dbias = errors(norm, x, weight, bias, dy.fill_(0.1))
+    assert dbias[0] <= TOLERANCES["float32"].gradient_bound(dbias[1])
+    scale = 0.1 * (weight / x.transpose(0, 1).flatten(1).std(1)).max().item()
+    assert dx[0] <= TOLERANCES["float32"].gradient_bound(scale)
+
+
 LONG = {
     "batch norm (N, C)": (batch_norm, (2**24, 1)),
     "batch norm (N, C, H, W)": (batch_norm, (1, 1, 2**12, 2**12)),

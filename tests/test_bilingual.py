@@ -3,12 +3,17 @@
 import csv
 import json
 import re
+import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from sphinx.errors import ExtensionError
 
 ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "_ext"))
+from bilingual import check_translation  # noqa: E402
+
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
 GLOSSARY = list(csv.DictReader((ROOT / "chapters" / "glossary.tsv").open(), delimiter="\t"))
 
@@ -230,3 +235,35 @@ def test_a_forbidden_word_is_found():
         assert any(re.search(pattern, text) for pattern, _ in FORBIDDEN), text
     for text in ("정규화(normalization)는", "화이트닝(백색화)", "가중치 감쇠"):
         assert not any(re.search(pattern, text) for pattern, _ in FORBIDDEN), text
+
+
+# --- a missing translation is not built
+
+
+def removed(id: str) -> dict:
+    notebook = json.loads(CHAPTERS[0].read_text("utf-8"))
+    cells = [cell for cell in notebook["cells"] if cell["id"] != id]
+    assert len(cells) < len(notebook["cells"])
+    return {**notebook, "cells": cells}
+
+
+def test_a_chapter_with_a_missing_translation_is_refused():
+    check_translation(json.loads(CHAPTERS[0].read_text("utf-8")), "chapters/00_welcome")
+    with pytest.raises(ExtensionError, match="00_welcome, cell 'promises-ko' has no English"):
+        check_translation(removed("promises-en"), "chapters/00_welcome")
+    with pytest.raises(ExtensionError, match="00_welcome, cell 'promises-en' has no Korean"):
+        check_translation(removed("promises-ko"), "chapters/00_welcome")
+    last = removed("run-it-en")
+    with pytest.raises(ExtensionError, match="cell 'run-it-ko' has no English"):
+        check_translation(last, "chapters/00_welcome")
+
+
+def test_a_figure_without_a_caption_in_one_language_is_refused():
+    notebook = removed("run-it-en")
+    del notebook["cells"][-1]
+    cell = next(cell for cell in notebook["cells"] if "figure" in cell["metadata"])
+    del cell["metadata"]["figure"]["en"]["caption"]
+    with pytest.raises(
+        ExtensionError, match=f"cell '{cell['id']}' has a figure without .* in 'en'"
+    ):
+        check_translation(notebook, "chapters/00_welcome")

@@ -1,11 +1,13 @@
 """Every experiment at a small size: it runs, resumes, and records where its numbers come from."""
 
+import importlib
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -14,7 +16,7 @@ SHARED_DATA = ROOT.parent / "shared" / "data"
 SHARED = {"harness", "training"}
 EXPERIMENTS = sorted(p for p in FOLDER.glob("*.py") if p.stem not in SHARED)
 RECORDED = sorted((FOLDER / "results").glob("*.json"))
-HEAD = {"command", "date", "python", "numpy", "torch", "hardware", "code_sha256", "wall_seconds"}
+SCHEMA = json.loads((FOLDER / "schema.json").read_text("utf-8"))
 
 sys.path.insert(0, str(FOLDER))
 import harness  # noqa: E402
@@ -30,15 +32,10 @@ def run(script: Path, results: Path, *options: str) -> subprocess.CompletedProce
 
 
 def check_record(record: dict, name: str) -> None:
-    assert set(record) >= HEAD | {"runs"}, name
+    jsonschema.validate(record, SCHEMA)
     assert record["command"].startswith(f"python experiments/{name}.py")
-    assert len(record["code_sha256"]) == 64
-    configurations = [json.dumps(r["configuration"], sort_keys=True) for r in record["runs"]]
-    assert len(set(configurations)) == len(configurations) > 0
-    for stored in record["runs"]:
-        assert set(stored) == {"configuration", "wall_seconds", "result"}
-        assert isinstance(stored["configuration"]["seed"], int)
-        assert stored["result"]
+    configurations = [harness.key(stored["configuration"]) for stored in record["runs"]]
+    assert len(set(configurations)) == len(configurations)
 
 
 @pytest.mark.parametrize("script", EXPERIMENTS, ids=lambda p: p.stem)
@@ -61,14 +58,16 @@ def test_small_run_resumes_where_it_stopped(script, tmp_path):
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda p: p.stem)
 def test_recorded_results_are_whole(path):
-    """Committed results: the full command, every configuration once, five seeds or more."""
+    """Committed results: the command, every configuration once, five seeds or more."""
     record = json.loads(path.read_text("utf-8"))
-    check_record(record, path.stem)
-    assert record["command"] == f"python experiments/{path.stem}.py"
+    name, is_full = path.stem.removesuffix("_full"), path.stem.endswith("_full")
+    check_record(record, name)
+    assert record["command"] == f"python experiments/{name}.py" + " --full" * is_full
     seeds = {r["configuration"]["seed"] for r in record["runs"]}
     assert len(seeds) >= 5
-    script = __import__(path.stem)
-    wanted = {harness.key(c) for c in script.configurations(small=False)}
+    script = importlib.import_module(name)
+    listed = script.full_configurations() if is_full else script.configurations(small=False)
+    wanted = {harness.key(c) for c in listed}
     assert {harness.key(r["configuration"]) for r in record["runs"]} == wanted
 
 
@@ -85,6 +84,51 @@ def test_small_results_need_a_file_of_their_own():
     command = [sys.executable, str(FOLDER / "mnist_sigmoids.py"), "--small"]
     refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert refused.returncode != 0 and "--results" in refused.stderr
+
+
+def test_a_script_without_a_larger_version_says_so(capsys):
+    with pytest.raises(SystemExit):
+        harness.parse(FOLDER / "mnist_sigmoids.py", ["--full"], has_full=False)
+    assert "--full: mnist_sigmoids.py has no larger version" in capsys.readouterr().err
+
+
+def larger(configuration, device):
+    return {"accuracy": 0.9}
+
+
+def test_a_larger_version_has_its_own_results(tmp_path, monkeypatch):
+    monkeypatch.setattr(harness, "FOLDER", tmp_path)
+    both = [{"seed": 0, "width": 8}], [{"seed": 0, "width": 512}]
+    for arguments in ([], ["--full"]):
+        harness.main(lambda small: both[0], larger, arguments, full=lambda: both[1])
+    records = [
+        json.loads((tmp_path / "results" / f"test_experiments{end}.json").read_text("utf-8"))
+        for end in ("", "_full")
+    ]
+    assert [record["command"].split()[2:] for record in records] == [[], ["--full"]]
+    assert [[r["configuration"] for r in record["runs"]] for record in records] == list(both)
+    for record in records:
+        check_record(record, "test_experiments")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda record: record.pop("hardware"),
+        lambda record: record.update(command="python somewhere/else.py"),
+        lambda record: record.update(code_sha256="unknown"),
+        lambda record: record["runs"].clear(),
+        lambda record: record["runs"][0].pop("result"),
+        lambda record: record["runs"][0]["result"].clear(),
+        lambda record: record["runs"][0]["configuration"].pop("seed"),
+        lambda record: record["runs"][0]["configuration"].update(widths=[1, 2]),
+    ],
+)
+def test_schema_notices_what_is_missing(damage):
+    record = json.loads(RECORDED[0].read_text("utf-8"))
+    damage(record)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(record, SCHEMA)
 
 
 def test_numbers_are_rounded_and_never_nan():

@@ -136,3 +136,30 @@ def test_git_shows_readable_differences():
     assert "# 배치 정규화를 재다" in text and "def sigmoid(z):" in text
     assert "mean slope at scale 30" in text, "printed outputs are worth reading in a diff"
     assert len(text) < 20_000 and "iVBOR" not in text
+
+
+def test_every_outcome_in_reading_the_papers_has_a_cell_that_asserts():
+    """A row of its tables leads to a section, or a figure in one, whose code checks numbers."""
+    section_of, asserting = {}, set()  # a label of a section or figure -> the section's label
+    for path in CHAPTERS:
+        section = path.stem
+        for cell in json.loads(path.read_text("utf-8"))["cells"]:
+            source = "".join(cell["source"])
+            if heading := re.match(r"\((sec-[\w-]+)\)=", source):
+                section = section_of[heading[1]] = heading[1]
+            if "figure" in cell["metadata"]:
+                section_of[cell["metadata"]["figure"]["label"]] = section
+            if cell["cell_type"] == "code" and "assert " in source:
+                asserting.add(section)
+    appendix = json.loads((ROOT / "chapters/95_reading_the_papers.ipynb").read_text("utf-8"))
+    rows = [
+        line
+        for cell in appendix["cells"]
+        if "en" in cell["metadata"].get("tags", [])
+        for line in "".join(cell["source"]).splitlines()
+        if re.search(r"\| (reproduced|in part|not reproduced) \|", line)
+    ]
+    assert len(rows) > 30
+    for row in rows:
+        labels = re.findall(r"\{(?:num)?ref\}`([\w-]+)`", row)
+        assert any(section_of[label] in asserting for label in labels), row

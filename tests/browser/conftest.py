@@ -6,6 +6,7 @@ import functools
 import http.server
 import os
 import shutil
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,9 +15,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from . import cdn
-
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "_ext"))
+import cdn  # noqa: E402
+
 HTML = ROOT / "_build" / "html"
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -54,6 +56,8 @@ def site() -> Iterator[str]:
     """The address of the built book."""
     if not (HTML / "index.html").exists():
         skip_or_fail("the book is not built: run `make book SERVE=0`")
+    for folder in cdn.PINNED:  # now, so that no page waits for npm
+        cdn.local_file(folder)
     handler = functools.partial(QuietHandler, directory=HTML)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()

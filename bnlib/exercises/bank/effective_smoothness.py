@@ -9,7 +9,7 @@ from ..language import Text
 def effective_smoothness(gradient, w, learning_rates):
     """The largest change of the gradient per distance moved along it.
 
-        max |gradient(w - lr * g) - g| / |lr * g|    over the learning rates lr, with g = gradient(w)
+        max |gradient(w - lr * g) - g| / |lr * g|    over the learning rates, with g = gradient(w)
 
     gradient        takes weights of shape (D,) and returns the loss' gradient there, of shape (D,)
     w               (D,): where every step starts; g is not 0 there

@@ -1,0 +1,480 @@
+"""What a torch model's norm layers suffer from: the cases of the book's bug clinic, chapter 12.
+
+    for finding in inspect(model, batch, optimizer=optimizer):
+        print(finding)
+
+A finding is a symptom with its numbers, not a proof: each names the section that tells how to
+make sure.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
+from torch.nn.parameter import is_lazy
+from torch.optim.swa_utils import AveragedModel
+
+from . import nn as bnn
+from ._clinic import FIXES, REASONS, SECTIONS
+from .exercises.language import Text
+
+CHAPTER = "12_bug_clinic"
+_NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+_WRAPPERS = (nn.parallel.DistributedDataParallel, nn.DataParallel, AveragedModel)
+
+FEW_SAMPLES = 4  # at 4 images a batch Wu & He 2018 (figure 1) find batch norm clearly worse
+FEW_VALUES = 16  # the variance of 16 values is off by a third: sqrt(2 / 15)
+ENOUGH_SAMPLES = 32  # the per-worker batch of Goyal et al. 2017, where own statistics do no harm
+ENOUGH_TO_COMPARE = 16  # samples from which statistics are compared with the running ones
+FAR_MEAN = 0.5  # standard deviations, the median channel's
+FAR_VARIANCE = 2.0  # a ratio, the median channel's
+NOISY_VARIANCE = 1.1  # a ratio, the mean channel's: dropout on against dropout off
+PADDED_MEAN, PADDED_VARIANCE = 0.1, 1.2
+LOST_DIGITS = 0.01  # relative error of a variance
+TINY = 1e-30  # keeps a ratio of two zero variances at 1
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, or about to go wrong, with some layers of a model.
+
+    case    its name: "training-mode", "tiny-batch", ...
+    layers  names of the layers as in `model.named_modules()`, the worst first
+    reason  what was seen, with its numbers; fix: what to do about it (`.ko` and `.en`)
+    link    label of the section on this case in the book
+    """
+
+    case: str
+    layers: tuple[str, ...]
+    reason: Text
+    fix: Text
+    link: str
+
+    @property
+    def page(self) -> str:
+        """Where the section is, relative to the book's chapters."""
+        return f"{CHAPTER}.html#{self.link}"
+
+    def __str__(self) -> str:
+        more = f" and {len(self.layers) - 1} more" if len(self.layers) > 1 else ""
+        return f"[{self.case}] {self.layers[0]}{more}: {self.reason.en} {self.fix.en}"
+
+
+@dataclass
+class _Seen:
+    """What a batch norm was fed when it, and those below, normalized by the batch."""
+
+    samples: int = 0
+    dtype: torch.dtype | None = None
+    parts: list[Tensor] = field(default_factory=list)
+    real_parts: list[Tensor] = field(default_factory=list)  # without the padding
+
+    def moments(self, parts: list[Tensor] | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """The count, mean and variance of each channel."""
+        count, mean, m2 = bnn.merge_moments(torch.stack(parts or self.parts))
+        return count, mean, m2 / count
+
+    def count(self) -> int:
+        """Values a channel."""
+        return int(self.moments()[0][0])
+
+
+@dataclass
+class _Patient:
+    """Everything the checks look at."""
+
+    model: nn.Module  # without wrappers
+    wrappers: list[nn.Module]
+    norms: dict[str, nn.Module]
+    evaluating: bool
+    accumulate: int
+    groups: dict[int, dict]  # the optimizer's group of each parameter, by its id
+    labels: Tensor | None = None
+    classes: int = 0
+    seen: dict[str, _Seen] = field(default_factory=dict)
+    noisy: dict[str, _Seen] = field(default_factory=dict)  # with dropout on
+
+    @property
+    def batch_norms(self) -> dict[str, nn.Module]:
+        return {name: m for name, m in self.norms.items() if isinstance(m, _BatchNorm)}
+
+    def by_batch(self) -> dict[str, nn.Module]:
+        """The batch norms that normalize by the batch they are given."""
+        return {n: m for n, m in self.batch_norms.items() if m.training or m.running_var is None}
+
+    def by_memory(self) -> dict[str, nn.Module]:
+        """The batch norms that normalize by their running statistics."""
+        return {n: m for n, m in self.batch_norms.items() if n not in self.by_batch()}
+
+    def fed(self) -> dict[str, _Seen]:
+        """What those were fed that normalize by the batch."""
+        reached = {name: self.seen.get(name, _Seen()) for name in self.by_batch()}
+        return {name: seen for name, seen in reached.items() if seen.parts}
+
+    def few_of_many(self) -> dict[str, int]:
+        """Samples by layer, where these few stand for a larger batch that is elsewhere."""
+        return {
+            name: seen.samples
+            for name, seen in self.fed().items()
+            if seen.samples < ENOUGH_SAMPLES and not _is_synchronized(self.norms[name])
+        }
+
+    def is_learned(self, parameter: nn.Parameter) -> bool:
+        return parameter.requires_grad and (not self.groups or id(parameter) in self.groups)
+
+    def is_ordered(self) -> bool:
+        """Whether the labels are too alike for a shuffled batch: half the classes expected."""
+        if self.labels is None:
+            return False
+        expected = self.classes * (1 - (1 - 1 / self.classes) ** len(self.labels))
+        return len(self.labels.unique()) <= expected / 2
+
+
+def inspect(
+    model: nn.Module,
+    batch: Tensor | tuple | list | None = None,
+    *,
+    optimizer: torch.optim.Optimizer | None = None,
+    mask: Tensor | None = None,
+    accumulate: int = 1,
+) -> list[Finding]:
+    """Look a model's norm layers over, and list what they suffer from; [] if nothing.
+
+    model       any torch model, as it is about to be used: in its mode, in its wrapper
+                (DistributedDataParallel, AveragedModel). In a block without gradients it is taken
+                to be evaluating
+    batch       its input as in use, or a tuple (input, labels) with integer labels (N,). Without
+                it only the model's state is looked at
+    optimizer   to see weight decay, and parameters that nobody trains
+    mask        True where the input is real, False where it is padding: (N, T) for sequences,
+                (N, H, W) for images
+    accumulate  how many batches make up one step of the optimizer
+
+    The model runs twice on the batch, with dropout off and on, each batch norm normalizing by the
+    batch. Nothing of it changes, not even after an error: parameters, buffers, modes, hooks and
+    the state of torch's random generators stay as they were.
+    Raises TypeError if model is no Module, ValueError if it has parameters without a shape yet,
+    and whatever model raises for the batch.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model: expected a torch.nn.Module, got {type(model).__name__}")
+    if any(is_lazy(p) for p in model.parameters()):
+        raise ValueError("model: expected parameters with shapes, got lazy ones; run it once first")
+    wrappers, inner = [], model
+    while isinstance(inner, _WRAPPERS):
+        wrappers.append(inner)
+        inner = inner.module
+    norms = {name or "model": m for name, m in inner.named_modules() if isinstance(m, _NORMS)}
+    evaluating = not torch.is_grad_enabled()
+    groups = {id(p): g for g in optimizer.param_groups for p in g["params"]} if optimizer else {}
+    patient = _Patient(inner, wrappers, norms, evaluating, accumulate, groups)
+    if batch is not None:
+        _run(patient, batch, mask)
+    return [finding for check in _CHECKS for finding in check(patient)]
+
+
+# --- running the model without a trace
+
+
+def _run(patient: _Patient, batch: Tensor | tuple | list, mask: Tensor | None) -> None:
+    x, *rest = batch if isinstance(batch, tuple | list) else (batch,)
+    output = _forward(patient, x, mask, patient.seen, noise=False)
+    _forward(patient, x, mask, patient.noisy, noise=True)
+    if rest and isinstance(rest[0], Tensor) and rest[0].ndim == 1 and len(rest[0]) > 1:
+        labels = rest[0]
+        if not labels.is_floating_point():
+            patient.labels = labels
+            patient.classes = int(labels.max()) + 1
+            if isinstance(output, Tensor) and output.ndim == 2:
+                patient.classes = max(patient.classes, output.shape[1])
+
+
+@torch.no_grad()
+def _forward(patient: _Patient, x: Tensor, mask: Tensor | None, seen: dict, noise: bool):
+    """Run on copies of the buffers. Every batch norm is in evaluation mode, and what it is fed
+    goes into its running statistics just before: no error for one value, no talk between ranks.
+    """
+    model = patient.model
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    devices = range(torch.cuda.device_count())
+    with ExitStack() as undo, torch.random.fork_rng(devices):
+        for module in model.modules():
+            undo.callback(setattr, module, "training", module.training)
+            module.training = noise and not isinstance(module, _BatchNorm)
+        for name, norm in patient.batch_norms.items():
+            hook = partial(_record, seen.setdefault(name, _Seen()), mask)
+            undo.callback(norm.register_forward_pre_hook(hook, with_kwargs=True).remove)
+        torch.manual_seed(0)
+        return functional_call(model, buffers, (x,))
+
+
+def _record(seen: _Seen, mask: Tensor | None, norm: nn.Module, args: tuple, kwargs: dict) -> None:
+    x = args[0] if args else kwargs["input"]
+    seen.samples += len(x)
+    seen.dtype = x.dtype
+    seen.parts.append(bnn.channel_moments(x))
+    rows = None if mask is None else _real_rows(x, mask)
+    if rows is not None:
+        seen.real_parts.append(bnn.channel_moments(rows))
+    if norm.running_var is not None:
+        largest = torch.finfo(norm.running_var.dtype).max  # infinite, it would blind later layers
+        _, mean, var = seen.moments(seen.parts[-1:])
+        norm.running_mean.copy_(mean.clamp(-largest, largest))
+        norm.running_var.copy_(var.clamp(max=largest))
+
+
+def _real_rows(x: Tensor, mask: Tensor) -> Tensor | None:
+    """The positions of x that are no padding, as rows (n, C); None where the shapes differ."""
+    positions = x.movedim(1, -1)
+    if positions.shape[:-1] == mask.shape:
+        return positions[mask]
+    if x.ndim == 2 and len(x) == mask.numel():
+        return x[mask.flatten()]
+    return None
+
+
+# --- the checks, in the order of the chapter
+
+
+def _finding(case: str, layers: Iterable[str], **values: object) -> Finding:
+    reason, fix = (texts[case].format(**values) for texts in (REASONS, FIXES))
+    return Finding(case, tuple(layers), reason, fix, SECTIONS[case])
+
+
+def _worst_first(measured: dict) -> list[str]:
+    return sorted(measured, key=measured.get, reverse=True)
+
+
+def _training_mode(patient: _Patient) -> Iterator[Finding]:
+    layers = [n for n, m in patient.batch_norms.items() if m.training]
+    if layers and (patient.evaluating or not patient.model.training):
+        some, count = len(layers), len(patient.batch_norms)
+        yield _finding("training-mode", layers, some=some, all=count)
+
+
+def _tiny_batch(patient: _Patient) -> Iterator[Finding]:
+    few = {
+        name: (-count, seen.samples)
+        for name, seen in patient.fed().items()
+        if (count := seen.count()) > 1 and (seen.samples <= FEW_SAMPLES or count < FEW_VALUES)
+    }
+    if few:
+        layers = _worst_first(few)
+        values, samples = -few[layers[0]][0], few[layers[0]][1]
+        error = math.sqrt(2 / (values - 1))
+        yield _finding("tiny-batch", layers, values=values, samples=samples, error=error)
+
+
+def _frozen_affine(patient: _Patient) -> Iterator[Finding]:
+    layers = []
+    for name, norm in patient.batch_norms.items():
+        own = list(norm.parameters(recurse=False))
+        moves = norm.training and norm.running_var is not None and norm.momentum != 0
+        if moves and own and not any(patient.is_learned(p) for p in own):
+            layers.append(name)
+    if layers:
+        yield _finding("frozen-affine", layers, some=len(layers))
+
+
+def _ported_momentum(patient: _Patient) -> Iterator[Finding]:
+    shares = {n: m.momentum for n, m in patient.batch_norms.items() if 0.5 < (m.momentum or 0) < 1}
+    if shares:
+        share = max(shares.values())
+        yield _finding("ported-momentum", _worst_first(shares), share=share, converted=1 - share)
+
+
+def _batch_of_one(patient: _Patient) -> Iterator[Finding]:
+    layers = [name for name, seen in patient.fed().items() if seen.count() == 1]
+    if layers:
+        yield _finding("batch-of-one", layers)
+
+
+def _unsynchronized(patient: _Patient) -> Iterator[Finding]:
+    for wrapper in patient.wrappers:
+        if not isinstance(wrapper, nn.parallel.DistributedDataParallel):
+            continue
+        workers = wrapper.process_group.size()
+        plain = [n for n, m in patient.by_batch().items() if not _is_synchronized(m)]
+        if workers > 1 and plain and not wrapper.forward_sync_buffers:
+            yield _finding("unbroadcast", plain, workers=workers)
+        elif workers > 1 and (few := patient.few_of_many()):
+            samples = max(few.values())
+            yield _finding("unsynchronized", few, workers=workers, samples=samples)
+
+
+def _is_synchronized(norm: nn.Module) -> bool:
+    return isinstance(norm, nn.SyncBatchNorm | bnn.SyncBatchNorm)
+
+
+def _accumulation(patient: _Patient) -> Iterator[Finding]:
+    if patient.accumulate > 1 and (few := patient.few_of_many()):
+        samples = max(few.values())
+        yield _finding("accumulation", few, samples=samples, total=samples * patient.accumulate)
+
+
+def _weight_decay(patient: _Patient) -> Iterator[Finding]:
+    rates = {}
+    for name, norm in patient.norms.items():
+        found = [patient.groups.get(id(p), {}) for p in norm.parameters(recurse=False)]
+        rates[name] = max((group.get("weight_decay", 0) for group in found), default=0)
+    layers = [name for name in _worst_first(rates) if rates[name] > 0]
+    if layers:
+        yield _finding("weight-decay", layers, some=len(layers), decay=rates[layers[0]])
+
+
+def _stale_statistics(patient: _Patient) -> Iterator[Finding]:
+    """Running statistics far from the batch's. An ordered or small batch is no yardstick, and
+    behind a layer with broken statistics there is none.
+    """
+    broken = any(not _is_sound(norm) for norm in patient.batch_norms.values())
+    if patient.model.training or patient.is_ordered() or broken:
+        return
+    far = {}
+    for name, norm in patient.by_memory().items():
+        seen = patient.seen.get(name, _Seen())
+        if seen.samples >= ENOUGH_TO_COMPARE and not _is_untouched(norm):
+            ratio, gap = _distance(norm.running_mean, norm.running_var, *seen.moments()[1:])
+            if ratio > FAR_VARIANCE or gap > FAR_MEAN:
+                far[name] = ratio, gap
+    if far:
+        layers = _worst_first(far)
+        averaged = any(isinstance(wrapper, AveragedModel) for wrapper in patient.wrappers)
+        case = "averaged-weights" if averaged else "stale-statistics"
+        yield _finding(case, layers, ratio=far[layers[0]][0], gap=far[layers[0]][1])
+
+
+def _distance(mean: Tensor, var: Tensor, true_mean: Tensor, true_var: Tensor) -> tuple:
+    """The median channel's ratio of variances, and shift of the mean in standard deviations."""
+    var, true_var = var.double() + TINY, true_var + TINY
+    ratio = (var / true_var).log().abs().median().exp()
+    gap = ((mean.double() - true_mean).abs() / true_var.sqrt()).median()
+    return ratio.item(), gap.item()
+
+
+def _ordered_batch(patient: _Patient) -> Iterator[Finding]:
+    if patient.by_batch() and patient.is_ordered():
+        labels, classes = patient.labels, patient.classes
+        found = len(labels.unique())
+        yield _finding(
+            "ordered-batch", patient.by_batch(), samples=len(labels), classes=classes, found=found
+        )
+
+
+def _dropout_before_norm(patient: _Patient) -> Iterator[Finding]:
+    shifts = {}
+    for name, seen in patient.seen.items():
+        if seen.parts and patient.noisy[name].parts:
+            quiet, noisy = (s.moments()[2].mean().item() for s in (seen, patient.noisy[name]))
+            shifts[name] = (noisy + TINY) / (quiet + TINY)
+    layers = _worst_first({n: abs(math.log(r)) for n, r in shifts.items()})
+    layers = [n for n in layers if max(shifts[n], 1 / shifts[n]) > NOISY_VARIANCE]
+    if layers:
+        yield _finding("dropout-before-norm", layers, ratio=shifts[layers[0]])
+
+
+def _precision(patient: _Patient) -> Iterator[Finding]:
+    """How much a variance can lose: by E[x^2] - E[x]^2 in float32, or by rounding the input."""
+    lost = {}
+    for name, seen in patient.seen.items():
+        if seen.parts:
+            _, mean, var = seen.moments()
+            roundoff, of_input = (torch.finfo(d).eps / 2 for d in (torch.float32, seen.dtype))
+            # A constant channel is no symptom, unless it was rounding that made it constant.
+            varies = (var > 0) | (of_input > roundoff and seen.count() > 1)
+            kappas = (mean.square() / (var + patient.norms[name].eps)).sqrt() * varies
+            kappa = kappas.max().item()
+            lost[name] = max(roundoff * kappa**2, (of_input * kappa) ** 2), kappa
+    layers = [n for n in _worst_first(lost) if lost[n][0] > LOST_DIGITS]
+    if layers:
+        yield _finding("precision", layers, error=lost[layers[0]][0], kappa=lost[layers[0]][1])
+
+
+def _half_statistics(patient: _Patient) -> Iterator[Finding]:
+    half = {
+        name: str(norm.running_var.dtype).removeprefix("torch.")
+        for name, norm in patient.batch_norms.items()
+        if norm.training
+        and norm.running_var is not None
+        and norm.running_var.dtype in (torch.float16, torch.bfloat16)
+    }
+    if half:
+        yield _finding("half-statistics", half, dtype=next(iter(half.values())))
+
+
+def _broken_statistics(patient: _Patient) -> Iterator[Finding]:
+    broken = [n for n, m in patient.batch_norms.items() if not _is_sound(m)]
+    if broken:
+        norm = patient.batch_norms[broken[0]]
+        finite = norm.running_mean.isfinite() & norm.running_var.isfinite()
+        bad = int((~finite | (norm.running_var < 0)).sum())
+        yield _finding("broken-statistics", broken, bad=bad, channels=norm.num_features)
+
+
+def _is_sound(norm: nn.Module) -> bool:
+    if norm.running_var is None:
+        return True
+    finite = norm.running_mean.isfinite().all() and norm.running_var.isfinite().all()
+    return bool(finite and (norm.running_var >= 0).all())
+
+
+def _padding(patient: _Patient) -> Iterator[Finding]:
+    shifted = {}
+    for name, seen in patient.fed().items():
+        if seen.real_parts:
+            count, mean, var = seen.moments()
+            real_count, real_mean, real_var = seen.moments(seen.real_parts)
+            ratio, gap = _distance(mean, var, real_mean, real_var)
+            if ratio > PADDED_VARIANCE or gap > PADDED_MEAN:
+                shifted[name] = ratio, gap, 1 - (real_count / count)[0].item()
+    if shifted:
+        layers = _worst_first(shifted)
+        ratio, gap, share = shifted[layers[0]]
+        yield _finding("padding", layers, ratio=ratio, gap=gap, share=share)
+
+
+def _missing_buffers(patient: _Patient) -> Iterator[Finding]:
+    fresh = {n: m for n, m in patient.by_memory().items() if _is_untouched(m)}
+    loaded = [n for n, m in fresh.items() if _is_trained(m)]
+    others = [n for n in fresh if n not in loaded]
+    for case, layers in (("missing-buffers", loaded), ("never-updated", others)):
+        if layers:
+            yield _finding(case, layers, some=len(layers))
+
+
+def _is_untouched(norm: nn.Module) -> bool:
+    """Whether the running statistics are as at the start."""
+    return bool((norm.running_mean == 0).all() and (norm.running_var == 1).all())
+
+
+def _is_trained(norm: nn.Module) -> bool:
+    """Whether gamma is neither all 1 nor all 0, or beta not all 0, as at the start."""
+    if norm.weight is None:
+        return False
+    start = (norm.weight == norm.weight[0]).all() and norm.weight[0] in (0, 1)
+    return not (start and (norm.bias is None or (norm.bias == 0).all()))
+
+
+_CHECKS: tuple[Callable[[_Patient], Iterator[Finding]], ...] = (
+    _training_mode,
+    _tiny_batch,
+    _frozen_affine,
+    _ported_momentum,
+    _batch_of_one,
+    _unsynchronized,
+    _accumulation,
+    _weight_decay,
+    _stale_statistics,
+    _ordered_batch,
+    _dropout_before_norm,
+    _precision,
+    _half_statistics,
+    _broken_statistics,
+    _padding,
+    _missing_buffers,
+)

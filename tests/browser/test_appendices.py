@@ -1,0 +1,74 @@
+"""The lists at the end of the book hold what the chapters hold, and terms explain themselves."""
+
+import json
+import re
+
+import glossary
+import pytest
+from playwright.sync_api import expect
+
+from .conftest import HTML, ROOT
+
+CHAPTERS = [p for p in sorted((ROOT / "chapters").glob("*.ipynb")) if not p.name.startswith("9")]
+LANGUAGES = ("ko", "en")
+
+
+def cells(language: str):
+    other = {"ko", "en"} - {language}
+    for path in CHAPTERS:
+        for cell in json.loads(path.read_text("utf-8"))["cells"]:
+            if not other & set(cell["metadata"].get("tags", [])):
+                yield cell
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_lists_are_complete(site, language):
+    text = (HTML / language / "chapters" / "93_lists.html").read_text("utf-8")
+    article = text[text.index("<article") : text.index("</article>")]
+    targets = re.findall(r'href="[^"#]+\.html#([\w-]+)"', article)
+    exercises = [c["metadata"]["exercise"] for c in cells(language) if "exercise" in c["metadata"]]
+    figures = [
+        c["metadata"]["figure"]["label"] for c in cells(language) if "figure" in c["metadata"]
+    ]
+    boxes = sum("".join(c["source"]).count('class="box misconception"') for c in cells(language))
+    assert [t for t in targets if t.startswith("ex-")] == [f"ex-{name}" for name in exercises]
+    assert [t for t in targets if t.startswith("fig-")] == figures
+    # One link for each box, to its section; the titles of the chapters lead to no place.
+    assert boxes and sum(t.startswith(("sec-", "ch-")) for t in targets) == boxes
+
+
+def test_every_term_has_a_definition_in_both_languages():
+    names = [row.split("\t")[0] for file in glossary.FILES for row in file.open(encoding="utf-8")]
+    half = len(names) // 2
+    assert names[1:half] == names[half + 1 :], "the two files list the same terms in one order"
+    for term in glossary.terms():
+        ko, en = term.definition["ko"], term.definition["en"]
+        assert re.search("[가-힣]", ko) and not re.search("[가-힣]", en), term.en
+        assert ko.endswith((".", "다.")) and en.endswith("."), term.en
+        assert len(ko) <= 80 and len(en) <= 150, f"{term.en}: a definition is one glance"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_term_is_explained_where_it_first_stands(open_page, language):
+    page = open_page(f"{language}/chapters/04_forward.html")
+    links = page.locator("a.term")
+    addresses = links.evaluate_all("links => links.map(a => a.getAttribute('href'))")
+    assert len(addresses) == len(set(addresses)) > 10
+    term = links.nth(2)
+    shown = "a => getComputedStyle(a, '::after').content"
+    assert term.evaluate(shown) == "none"
+    term.scroll_into_view_if_needed()
+    term.hover()
+    assert term.get_attribute("data-definition") in term.evaluate(shown)
+    page.keyboard.press("Escape")
+    assert term.evaluate(shown) == "none"
+    page.mouse.move(0, 0)
+    links.nth(1).focus()
+    page.keyboard.press("Tab")
+    focused = page.locator("a.term:focus-visible")
+    if focused.count():  # another link may stand between the two
+        assert focused.evaluate(shown) != "none"
+    address = term.get_attribute("href").split("#")[1]
+    term.click()
+    page.wait_for_url(f"**/90_glossary.html#{address}")
+    expect(page.locator(f"#{address}")).to_be_in_viewport()

@@ -1,0 +1,107 @@
+"""Publishing: what the workflows run, and where each version of the site ends up."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "_ext"))
+import site_files  # noqa: E402
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def git(*command: str, cwd: Path) -> str:
+    identity = ["-c", "user.name=a", "-c", "user.email=a@localhost"]
+    result = subprocess.run(
+        ["git", *identity, *command], cwd=cwd, capture_output=True, text=True, check=True
+    )
+    return result.stdout
+
+
+@pytest.fixture
+def publish(tmp_path):
+    """publish(text, ref) publishes a site with that text; -> {path: text} of the whole branch."""
+    origin, repository, site = (tmp_path / name for name in ("origin", "repository", "site"))
+    git("init", "--quiet", "--bare", str(origin), cwd=tmp_path)
+    git("clone", "--quiet", str(origin), str(repository), cwd=tmp_path)
+    git("commit", "--quiet", "--allow-empty", "--message", "first", cwd=repository)
+    (site / "ko").mkdir(parents=True)
+
+    def publish(text: str, ref: str) -> dict[str, str]:
+        (site / "ko" / "page.html").write_text(text)
+        command = [ROOT / ".ci" / "publish", site, ref]
+        subprocess.run(command, cwd=repository, check=True, capture_output=True)
+        paths = git("ls-tree", "-r", "--name-only", "gh-pages", cwd=origin).split()
+        assert git("rev-list", "--count", "gh-pages", cwd=origin).strip() == "1"
+        return {path: git("show", f"gh-pages:{path}", cwd=origin) for path in paths}
+
+    return publish
+
+
+def test_each_version_keeps_its_place(publish):
+    assert publish("one", "refs/heads/main") == {"ko/page.html": "one"}
+    publish("one", "refs/tags/v1.0.0")
+    assert publish("two", "refs/heads/main") == {"ko/page.html": "two", "v1/ko/page.html": "one"}
+    publish("one, mended", "refs/tags/v1.0.1")
+    assert publish("three", "refs/tags/v2.0.0") == {
+        "ko/page.html": "two",
+        "v1/ko/page.html": "one, mended",
+        "v2/ko/page.html": "three",
+    }
+
+
+def test_other_branches_are_not_published(publish):
+    with pytest.raises(subprocess.CalledProcessError):
+        publish("draft", "refs/heads/draft")
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.stem)
+def test_actions_are_pinned_by_commit(path):
+    uses = re.findall(r"uses: (\S+)(.*)", path.read_text("utf-8"))
+    assert uses
+    for action, comment in uses:
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action), action
+        assert re.fullmatch(r" # v\d+\.\d+\.\d+", comment), f"{action} says no version"
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.stem)
+def test_workflows_call_what_exists(path):
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M))
+    workflow = yaml.safe_load(path.read_text("utf-8"))
+    assert workflow["permissions"] == {"contents": "read"}, "more only where a job needs it"
+    for job in workflow["jobs"].values():
+        for command in (step["run"] for step in job["steps"] if "run" in step):
+            for words in re.findall(r"make ([\w =-]+)", command):
+                assert {word for word in words.split() if "=" not in word} <= targets
+            for script in re.findall(r"(\.ci/\w+)", command):
+                assert (ROOT / script).exists()
+
+
+@pytest.fixture
+def built(tmp_path):
+    for language in ("ko", "en"):
+        (tmp_path / language / "chapters").mkdir(parents=True)
+        (tmp_path / language / "chapters" / "01_a.html").touch()
+    return tmp_path
+
+
+def test_a_published_site_has_a_map(built):
+    site_files.write(built, "https://example.com/book")
+    found = re.findall("<loc>(.*?)</loc>", (built / "sitemap.xml").read_text("utf-8"))
+    pages = [f"https://example.com/book/{code}/chapters/01_a.html" for code in ("ko", "en")]
+    assert found == pages
+    assert "Sitemap: https://example.com/book/sitemap.xml" in (built / "robots.txt").read_text()
+    assert 'href="/book/ko/"' in (built / "404.html").read_text("utf-8")
+
+
+def test_a_site_without_an_address_has_none(built):
+    site_files.write(built, "")
+    assert not (built / "sitemap.xml").exists()
+    assert "Sitemap" not in (built / "robots.txt").read_text()
+    missing = (built / "404.html").read_text("utf-8")
+    assert all(word in missing for word in ('href="/en/"', "없는 쪽입니다", "No such page"))
