@@ -81,7 +81,9 @@ def join(front: PdfReader, parts: dict[str, Part], site: str) -> PdfWriter:
         chapter = None
         for level, name, words in part.headings:
             number, top = places.get((address, name), (starts[address], None))
-            item = writer.add_outline_item(words, number, chapter, fit=view(top))
+            item = writer.add_outline_item(
+                title=words, page_number=number, parent=chapter, fit=view(top)
+            )
             chapter = item if level == 1 else chapter
         for number, page in enumerate(part.reader.pages, start=starts[address]):
             relink(writer, number, page, address, site, starts, places)

@@ -14,7 +14,8 @@ ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "experiments"
 SHARED_DATA = ROOT.parent / "shared" / "data"
 SHARED = {"harness", "training"}
-EXPERIMENTS = sorted(p for p in FOLDER.glob("*.py") if p.stem not in SHARED)
+EXAMPLES = {"distributed"}  # record nothing
+EXPERIMENTS = sorted(p for p in FOLDER.glob("*.py") if p.stem not in SHARED | EXAMPLES)
 RECORDED = sorted((FOLDER / "results").glob("*.json"))
 SCHEMA = json.loads((FOLDER / "schema.json").read_text("utf-8"))
 
@@ -129,6 +130,26 @@ def test_schema_notices_what_is_missing(damage):
     damage(record)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(record, SCHEMA)
+
+
+@pytest.mark.parametrize(("option", "of"), [([], 8), (["--plain"], 4)])
+def test_two_workers_train_together(option, of):
+    """The documented command, over gloo on a machine without GPUs."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    if SHARED_DATA.is_dir():
+        environment["BNLIB_DATA"] = str(SHARED_DATA)
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    script = [str(FOLDER / "distributed.py"), "--batch", "8", "--steps", "30", *option]
+    trained = subprocess.run(
+        [sys.executable, *command, *script],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert trained.returncode == 0, trained.stderr[-2000:]
+    assert trained.stdout.startswith(f"2 workers, 8 images a step, statistics of {of}: loss ")
+    assert float(trained.stdout.split()[-1].rstrip("%")) > 15  # chance is 10
 
 
 def test_numbers_are_rounded_and_never_nan():

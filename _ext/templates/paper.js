@@ -21,7 +21,7 @@ async () => {
   // Chromium keeps the place of an element only if something on its page links to it.
   const targets = document.createElement("div");
   targets.className = "paper-targets";
-  for (const { id } of document.querySelectorAll("main [id]"))
+  for (const { id } of document.querySelectorAll("article [id]"))
     targets.append(Object.assign(document.createElement("a"), { href: `#${CSS.escape(id)}`, textContent: "." }));
   document.querySelector("article").append(targets);
 
