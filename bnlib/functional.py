@@ -11,9 +11,9 @@ kernels if Triton is installed (`bnlib.kernels`); in both,
 |y - exact y| <= u * (8 * max|y| + 2 * |mean| / std) with u = 2**-24.
 
 What accuracy costs on the CPU is in benchmarks/results/speed_cpu.json (benchmarks/speed.py), beside
-torch. (N, C, H, W) is faster than torch. channels_last and (N, C) are not, mostly for the backward:
-torch sums whole columns in plain float32, and errs by 150u * max|y| where bnlib errs by u
-(benchmarks/results/accuracy.json). There is one more pass where a mean is far from 0.
+torch. The forward of (N, C, H, W) is faster than torch; channels_last and (N, C) are slower, mostly
+in the backward: torch sums whole columns in plain float32, and errs by 150u * max|y| where bnlib
+errs by u (benchmarks/results/accuracy.json). There is one more pass where a mean is far from 0.
 Small tensors pay for Python: about 0.15 ms a call where torch takes 0.02.
 """
 
