@@ -27,8 +27,8 @@ from playwright.sync_api import Browser, sync_playwright
 from bnlib._provenance import provenance
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
-from browser import cdn  # noqa: E402
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "_ext")]
+import cdn  # noqa: E402
 from browser.conftest import CHROMIUM, FLAGS, HTML, PAGES, QuietHandler  # noqa: E402
 
 RESULT = ROOT / "benchmarks" / "results" / "pages.json"

@@ -313,7 +313,7 @@ SPOILS: list[Hostile] = [
     ),
     (
         "no_recursion",
-        body("import sys", "sys.setrecursionlimit(60)", "return x"),
+        body("import sys", "sys.setrecursionlimit(150)", "return x"),
         None,
         SAME,
     ),

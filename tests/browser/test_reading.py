@@ -1,8 +1,8 @@
 """Reading: what axe-core finds, what a keyboard reaches, what fits a phone and a sheet of paper."""
 
+import cdn
 import pytest
 
-from . import cdn
 from .conftest import PAGES, skip_or_fail
 from .test_pages import scroll_through
 
