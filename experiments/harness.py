@@ -89,10 +89,6 @@ def parse(script: Path, arguments: list[str] | None, has_full: bool) -> argparse
     return options
 
 
-def size(options: argparse.Namespace) -> list[str]:
-    return [f"--{name}" for name in ("small", "full") if getattr(options, name)]
-
-
 def fingerprint(script: Path) -> str:
     """Which code made a result: the script and the modules it imports from this folder."""
     modules = {Path(m.__file__) for m in list(sys.modules.values()) if getattr(m, "__file__", "")}
