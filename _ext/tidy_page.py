@@ -57,9 +57,12 @@ def settle_images(app: Sphinx, pagename: str, template: str, context: dict, doct
     context["body"] = IMAGE.sub(settle, context.get("body", ""))
 
 
-def name_summaries(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
-    """A folded cell says "show code"; MyST-NB would have it announced otherwise, in English."""
-    context["body"] = context.get("body", "").replace(' aria-label="Toggle hidden content"', "")
+def mend_roles(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
+    """What a screen reader is told: a folded cell says "show code", where MyST-NB would have it
+    announced otherwise, in English; references are the items of a list, as ARIA has it since 1.1.
+    """
+    body = context.get("body", "").replace(' aria-label="Toggle hidden content"', "")
+    context["body"] = body.replace('role="doc-biblioentry"', 'role="listitem"')
 
 
 def drop_scripts(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
@@ -84,6 +87,6 @@ def setup(app: Sphinx) -> dict:
     app.connect("doctree-read", label_sections, priority=100)  # before the contents are collected
     app.connect("html-page-context", add_scripts)
     app.connect("html-page-context", settle_images)
-    app.connect("html-page-context", name_summaries)
+    app.connect("html-page-context", mend_roles)
     app.connect("html-page-context", drop_scripts, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,204 @@
+"""Every page, as a reader meets it: both languages, wide and phone, light and dark.
+
+Opening a page takes seconds, so each is opened once in each language and size and all checks look
+at it. A check returns what is wrong.
+"""
+
+import json
+
+import cdn
+import pytest
+from playwright.sync_api import expect
+
+from .conftest import HTML, PAGES, ROOT, SIZES, skip_or_fail
+
+LANGUAGES = ("ko", "en")
+AXE = "npm/axe-core@4.14.1/axe.min.js"  # a tool of the tests: no page loads it
+SOURCES = {name: (ROOT / "chapters" / f"{name}.ipynb").read_text("utf-8") for name in PAGES}
+WITH_SLIDERS = {name for name, source in SOURCES.items() if "explore(" in source}
+WITH_QUIZ = {name for name, source in SOURCES.items() if "-quiz)=" in source}
+SHOWN = "e => e.checkVisibility() && !e.closest('dialog')"
+
+
+def scroll_through(page):
+    """Bring every part of the page near the screen, so that what loads late loads."""
+    page.wait_for_load_state("networkidle")
+    page.evaluate(
+        """async () => {
+          for (let y = 0; y < document.documentElement.scrollHeight; y += innerHeight) {
+            scrollTo({ top: y, behavior: "instant" });
+            await new Promise(done => setTimeout(done, 30));
+          }
+        }"""
+    )
+    page.wait_for_load_state("networkidle")
+
+
+def wider_than_the_screen(page):
+    sideways = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    return [f"{sideways} px"] if sideways > 0 else []
+
+
+def broken_formulas(page):
+    return page.locator("mjx-merror").evaluate_all("all => all.map(e => e.outerHTML)")
+
+
+def pictures_without_words(page):
+    return page.evaluate(
+        "[...document.querySelectorAll('article img')].filter(i => !i.alt).map(i => i.outerHTML)"
+    )
+
+
+def words_of_the_other_language(page, language):
+    """In the sliders, and on the buttons around the text."""
+    other = "en" if language == "ko" else "ko"
+    found = page.locator(f".explorable [lang={other}]").evaluate_all("all => all.map(e => e.id)")
+    labels = page.evaluate(
+        """[...document.querySelectorAll("header button, header a, .bd-sidebar-primary button")]
+          .map(b => b.getAttribute("aria-label") || b.innerText)"""
+    )
+    for label in labels:
+        if language == "ko":
+            wrong = "Search" in label or "Toggle" in label
+        else:
+            wrong = any("가" <= letter <= "힣" for letter in label.replace("한국어", ""))
+        found += [label] if wrong else []
+    return found
+
+
+def unreachable_by_keyboard(page):
+    """Every slider, editor, button, quiz choice and box is a stop of the Tab key."""
+    return page.evaluate(
+        f"""() => [...document.querySelectorAll(
+            "article input, article button, article summary, article .cm-content, article pre")]
+          .filter({SHOWN})
+          .filter(e => e.tagName !== "PRE" || e.scrollWidth > e.clientWidth)
+          .filter(e => !e.matches("summary, .cm-content") && (e.tabIndex < 0 || e.disabled))
+          .map(e => e.outerHTML.slice(0, 120))"""
+    )
+
+
+def cut_off(page):
+    """Formulas, tables, code and figures end where the screen does, or scroll by themselves."""
+    return page.evaluate(
+        """() => {
+          const scrolls = e => ["auto", "scroll", "hidden"].includes(getComputedStyle(e).overflowX);
+          const inside = e => { for (; e.tagName !== "ARTICLE"; e = e.parentElement)
+            if (scrolls(e)) return true; return false; };
+          return [...document.querySelectorAll("article *")]
+            .filter(e => e.checkVisibility() && e.getBoundingClientRect().right > innerWidth + 1)
+            .filter(e => !inside(e.parentElement) && !scrolls(e))
+            .map(e => e.outerHTML.slice(0, 120));
+        }"""
+    )
+
+
+def serious_for_axe(page):
+    page.evaluate(cdn.local_file(AXE).read_text("utf-8"))
+    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    return [
+        (rule["id"], node["html"][:120], node["failureSummary"])
+        for rule in found["violations"]
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", [*PAGES, "search"])
+def test_page_is_sound(open_page, name, language, size):
+    if cdn.local_file(AXE) is None:
+        skip_or_fail("npm is needed to fetch axe-core")
+    path = name if name == "search" else f"chapters/{name}"
+    # Where Korean is light English is dark, so that each page is seen in both.
+    light_first = (language == "ko") == (size == "wide")
+    first, second = ("light", "dark") if light_first else ("dark", "light")
+    page = open_page(f"{language}/{path}.html", size, first)
+    scroll_through(page)
+    assert page.locator("html").get_attribute("lang") == language
+    wrong = {
+        "formulas": broken_formulas(page),
+        "pictures": pictures_without_words(page),
+        "words": words_of_the_other_language(page, language),
+        "keyboard": unreachable_by_keyboard(page),
+        "width": wider_than_the_screen(page),
+    }
+    # As after a reader has opened every box, folded cell and quiz choice.
+    page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
+    page.wait_for_timeout(500)  # what opened is measured, and may become a stop of the Tab key
+    wrong |= {"width, all open": wider_than_the_screen(page)}
+    if size == "phone":
+        wrong["cut off"] = cut_off(page)
+    else:
+        wrong[f"axe, {first}"] = serious_for_axe(page)
+    page.emulate_media(color_scheme=second)
+    expect(page.locator("html")).to_have_attribute("data-theme", second)
+    wrong["complaints"] = page.complaints.found
+    assert not any(wrong.values()), {what: found for what, found in wrong.items() if found}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", sorted(WITH_SLIDERS))
+def test_every_slider_changes_the_picture(open_page, name, size):
+    """By keyboard, and each has a name and says its value in words."""
+    page = open_page(f"en/chapters/{name}.html", size)
+    for explorable in page.locator(".explorable").all():
+        sliders = explorable.get_by_role("slider")
+        assert sliders.count() >= 1
+        for slider, value in zip(
+            sliders.all(), explorable.locator(".explorable-value").all(), strict=True
+        ):
+            assert slider.evaluate("s => s.labels[0].innerText.trim()")
+            slider.scroll_into_view_if_needed()
+            before, picture = value.inner_text(), shown_picture(explorable)
+            slider.focus()
+            for key in ("ArrowRight", "ArrowLeft"):  # one of the two if it stands at an end
+                page.keyboard.press(key)
+                if value.inner_text() != before:
+                    break
+            assert value.inner_text() != before, "the keyboard does not move the slider"
+            assert slider.get_attribute("aria-valuetext") == value.inner_text()
+            assert shown_picture(explorable) != picture, "the slider does not change the picture"
+    assert page.complaints.found == []
+
+
+def shown_picture(explorable):
+    """The picture's address, once it is there."""
+    picture = explorable.locator("img")
+    picture.evaluate("i => i.decode()")
+    return picture.get_attribute("src")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", sorted(WITH_QUIZ))
+def test_quiz_explains_every_choice(open_page, name, language):
+    """By keyboard alone: each choice opens to its explanation and shows a sign, right or wrong."""
+    page = open_page(f"{language}/chapters/{name}.html")
+    choices = page.locator("section[id$=-quiz] details.choice")
+    assert choices.count() >= 15
+    assert page.locator("section[id$=-quiz] details.choice.right").count() == 5
+    for choice in choices.all():
+        choice.locator("summary").focus()
+        page.keyboard.press("Enter")
+        open, explained, sign, right = choice.evaluate(
+            """c => [c.open, c.querySelector("p").checkVisibility(),
+              getComputedStyle(c.querySelector("summary"), "::before").content,
+              c.classList.contains("right")]"""
+        )
+        assert open and explained and ("✓" in sign) == right, choice.inner_text()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", PAGES)
+def test_download_is_a_notebook_in_the_readers_language(site, name, language):
+    folder = HTML / language / "chapters"
+    page = (folder / f"{name}.html").read_text("utf-8")
+    link = page[: page.index("btn-download-source-button")].rindex("<a ")
+    address = page[link:].split('href="', 1)[1].split('"', 1)[0]
+    notebook = json.loads((folder / address).read_text("utf-8"))
+    tags = [tag for cell in notebook["cells"] for tag in cell["metadata"].get("tags", [])]
+    assert language in tags and not {"ko", "en"} - {language} & set(tags)
+    stored = json.loads(SOURCES[name])
+    code = [cell["source"] for cell in stored["cells"] if cell["cell_type"] == "code"]
+    assert [c["source"] for c in notebook["cells"] if c["cell_type"] == "code"] == code
