@@ -20,7 +20,8 @@ images (the last of the training images, never trained on) and on 2,000 test ima
 BN with exact population statistics in place of the running ones. Choose on validation images;
 report on test images.
 
-    python experiments/batch_size.py     about ten minutes of one core
+    python experiments/batch_size.py            about ten minutes of one core
+    python experiments/batch_size.py --full     ten epochs, for a GPU
 """
 
 import math
@@ -52,6 +53,13 @@ def configurations(small: bool) -> list[dict]:
         {"batch_size": batch_size, "seed": seed, "images_seen": 128 if small else IMAGES_SEEN}
         for seed in range(1 if small else 5)
         for batch_size in (BATCH_SIZES[::5] if small else BATCH_SIZES)
+    ]
+
+
+def full_configurations() -> list[dict]:
+    return [
+        {**configuration, "images_seen": 10 * 59_000}
+        for configuration in configurations(small=False)
     ]
 
 
@@ -172,4 +180,4 @@ def accuracies(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
 
 
 if __name__ == "__main__":
-    main(configurations, run)
+    main(configurations, run, full=full_configurations)

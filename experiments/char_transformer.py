@@ -13,7 +13,8 @@ RMSNorm only with one. Four rates for every arm. Stored a run, in nats a charact
 training loss of every 10 steps, and the validation loss at the end; and the norm of the gradient
 of each block's second MLP matrix in the first step.
 
-    python experiments/char_transformer.py     about eight minutes of one core
+    python experiments/char_transformer.py            about eight minutes of one core
+    python experiments/char_transformer.py --full     5,000 steps, for a GPU
 """
 
 from pathlib import Path
@@ -44,6 +45,10 @@ def configurations(small: bool) -> list[dict]:
         for rate in (LEARNING_RATES[1:2] if small else LEARNING_RATES)
         for norm, position, warm_up in (ARMS[1::3] if small else ARMS)
     ]
+
+
+def full_configurations() -> list[dict]:
+    return [{**configuration, "steps": 5000} for configuration in configurations(small=False)]
 
 
 def run(configuration: dict, device: str) -> dict:
@@ -140,4 +145,4 @@ def new_norm(name: str) -> nn.Module:
 
 
 if __name__ == "__main__":
-    main(configurations, run)
+    main(configurations, run, full=full_configurations)

@@ -12,7 +12,8 @@ not finite, and the last 20 have a mean below 90 % of ln 10, which guessing even
 are tried from 32 down, halved until one is stable; then one bisection of the gap above it. So the
 result is the largest stable rate on a grid of factor sqrt(2). Stored: every rate tried, in order.
 
-    python experiments/depth.py     about four minutes of one core
+    python experiments/depth.py            about four minutes of one core
+    python experiments/depth.py --full     deeper, wider and longer, for a GPU
 """
 
 import functools
@@ -67,6 +68,19 @@ def configurations(small: bool) -> list[dict]:
         for chosen in gradients + rates
         for net in NETS
         for seed in seeds
+    ]
+
+
+def full_configurations() -> list[dict]:
+    gradients = [{"measure": "gradients", "depth": 128, "width": 1024}]
+    rates = [
+        {"measure": "rate", "depth": depth, "width": 256, "steps": 1000} for depth in [*DEPTHS, 64]
+    ]
+    return [
+        {**chosen, "net": net, "seed": seed}
+        for chosen in gradients + rates
+        for net in NETS
+        for seed in range(5)
     ]
 
 
@@ -133,4 +147,4 @@ def run(configuration: dict, device: str) -> dict:
 
 
 if __name__ == "__main__":
-    main(configurations, run)
+    main(configurations, run, full=full_configurations)

@@ -19,6 +19,7 @@ of the code that ran. Results of other code are not mixed with new ones: `--agai
 from __future__ import annotations
 
 import argparse
+import ast
 import hashlib
 import json
 import multiprocessing
@@ -90,10 +91,27 @@ def parse(script: Path, arguments: list[str] | None, has_full: bool) -> argparse
 
 
 def fingerprint(script: Path) -> str:
-    """Which code made a result: the script and the modules it imports from this folder."""
+    """Which code made a result: the script and the modules it imports from this folder.
+
+    Not their docstrings, nor their lists of what to run: each result names its configuration.
+    """
     modules = {Path(m.__file__) for m in list(sys.modules.values()) if getattr(m, "__file__", "")}
     files = sorted(f for f in modules | {script} if f.parent == FOLDER and f.name != "harness.py")
-    return hashlib.sha256(b"\0".join(f.read_bytes() for f in files)).hexdigest()
+    return hashlib.sha256("\0".join(map(what_runs, files)).encode()).hexdigest()
+
+
+def what_runs(file: Path) -> str:
+    text = file.read_text("utf-8")
+    lines = text.splitlines()
+    for node in ast.parse(text).body:
+        is_a_list = getattr(node, "name", "") in ("configurations", "full_configurations")
+        if is_a_list or isinstance(node, ast.If) or is_docstring(node):
+            lines[node.lineno - 1 : node.end_lineno] = [""] * (node.end_lineno - node.lineno + 1)
+    return "\n".join(filter(str.strip, lines))
+
+
+def is_docstring(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def read(path: Path, code: str, again: bool) -> dict:

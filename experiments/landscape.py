@@ -10,7 +10,8 @@ learning rates along the gradient: the loss there, how far the gradient is from 
 the effective smoothness (Santurkar et al. 2018, Figure 4). With it the internal covariate shift of
 the fifth and of the last layer, when those below take one step at the learning rate.
 
-    python experiments/landscape.py     about four minutes of one core
+    python experiments/landscape.py            about four minutes of one core
+    python experiments/landscape.py --full     2,000 steps, for a GPU
 """
 
 import functools
@@ -94,6 +95,10 @@ def configurations(small: bool) -> list[dict]:
     ]
 
 
+def full_configurations() -> list[dict]:
+    return [{**configuration, "steps": 2000} for configuration in configurations(small=False)]
+
+
 def look(net: nn.Module, layers: list[str], batch: tuple[Tensor, Tensor], rate: float) -> dict:
     step_sizes = [rate * factor for factor in FACTORS]
     losses = loss_along_gradient(net, cross_entropy, batch, [0, *step_sizes])
@@ -133,4 +138,4 @@ def run(configuration: dict, device: str) -> dict:
 
 
 if __name__ == "__main__":
-    main(configurations, run)
+    main(configurations, run, full=full_configurations)

@@ -112,6 +112,28 @@ def test_a_larger_version_has_its_own_results(tmp_path, monkeypatch):
         check_record(record, "test_experiments")
 
 
+@pytest.mark.parametrize("script", EXPERIMENTS, ids=lambda p: p.stem)
+def test_a_larger_version_is_the_same_experiment(script):
+    module = importlib.import_module(script.stem)
+    if not hasattr(module, "full_configurations"):
+        return
+    usual, full = module.configurations(small=False), module.full_configurations()
+    assert {frozenset(c) for c in full} == {frozenset(c) for c in usual}  # what a run is told
+    assert len({c["seed"] for c in full}) >= 5
+    assert not {harness.key(c) for c in full} & {harness.key(c) for c in usual}
+
+
+def test_results_name_the_code_that_ran_and_not_what_it_was_asked_for(tmp_path):
+    script = tmp_path / "experiment.py"
+    code = '"""One."""\n\nRATE = 1\n\n\ndef configurations(small):\n    return [1]\n'
+    script.write_text(code)
+    first = harness.what_runs(script)
+    script.write_text(code.replace("One", "Two").replace("[1]", "[1,\n     2]"))
+    assert harness.what_runs(script) == first
+    script.write_text(code.replace("RATE = 1", "RATE = 2"))
+    assert harness.what_runs(script) != first
+
+
 @pytest.mark.parametrize(
     "damage",
     [

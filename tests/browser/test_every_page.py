@@ -8,7 +8,6 @@ import json
 
 import cdn
 import pytest
-from playwright.sync_api import expect
 
 from .conftest import HTML, PAGES, ROOT, SIZES, skip_or_fail
 
@@ -94,6 +93,15 @@ def cut_off(page):
 
 
 def serious_for_axe(page):
+    # Half of a page's elements are the coloured words of its code: one of each colour is enough.
+    page.evaluate(
+        """() => {
+          const seen = new Set();
+          for (const word of document.querySelectorAll("pre span[class]"))
+            if (seen.has(word.className)) word.replaceWith(...word.childNodes);
+            else seen.add(word.className);
+        }"""
+    )
     page.evaluate(cdn.local_file(AXE).read_text("utf-8"))
     found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
     return [
@@ -112,11 +120,11 @@ def test_page_is_sound(open_page, name, language, size):
         skip_or_fail("npm is needed to fetch axe-core")
     path = name if name == "search" else f"chapters/{name}"
     # Where Korean is light English is dark, so that each page is seen in both.
-    light_first = (language == "ko") == (size == "wide")
-    first, second = ("light", "dark") if light_first else ("dark", "light")
-    page = open_page(f"{language}/{path}.html", size, first)
+    theme = "light" if (language == "ko") == (size == "wide") else "dark"
+    page = open_page(f"{language}/{path}.html", size, theme)
     scroll_through(page)
     assert page.locator("html").get_attribute("lang") == language
+    assert page.locator("html").get_attribute("data-theme") == theme
     wrong = {
         "formulas": broken_formulas(page),
         "pictures": pictures_without_words(page),
@@ -131,9 +139,7 @@ def test_page_is_sound(open_page, name, language, size):
     if size == "phone":
         wrong["cut off"] = cut_off(page)
     else:
-        wrong[f"axe, {first}"] = serious_for_axe(page)
-    page.emulate_media(color_scheme=second)
-    expect(page.locator("html")).to_have_attribute("data-theme", second)
+        wrong["axe"] = serious_for_axe(page)
     wrong["complaints"] = page.complaints.found
     assert not any(wrong.values()), {what: found for what, found in wrong.items() if found}
 
