@@ -65,9 +65,18 @@ def entry(app: Sphinx, docname: str, words: dict) -> str:
     if not metadata["minutes"]:
         logger.warning("no line 'Reading time about N minutes'", location=docname)
     time = words["minutes"].format(metadata["minutes"])
-    sentence = SENTENCE.match(metadata["first_paragraph"])
-    summary = sentence[0] if sentence else metadata["first_paragraph"]
+    summary = opening(metadata["first_paragraph"])
     return f"<li>{link} <span>{time}</span><p>{escape(summary)}</p></li>"
+
+
+def opening(paragraph: str) -> str:
+    """As many sentences as say something: "Training went well." alone does not."""
+    summary = ""
+    for sentence in SENTENCE.findall(paragraph):
+        summary += sentence
+        if len(summary) >= 40:
+            break
+    return summary or paragraph
 
 
 def setup(app: Sphinx) -> dict:
