@@ -195,7 +195,9 @@ def main() -> None:
             context.route("**/exercises.mjs*", lambda route: route.abort())  # the stub stays a text
             file = PAPER / f"{language}.pdf"
             writer = print_book(context.new_page(), site, language)
-            writer.write(file)
+            unfinished = file.with_suffix(".unfinished")
+            writer.write(unfinished)
+            unfinished.replace(file)  # a run that breaks off leaves the last whole book
             context.close()
             size = file.stat().st_size / 1e6
             print(f"{file.relative_to(ROOT)}: {len(writer.pages)} pages, {size:.1f} MB")
