@@ -50,6 +50,7 @@ bench: .venv/all
 # Both need an NVIDIA GPU, and say so where there is none.
 bench-gpu: .venv/all
 	$(BIN)/python benchmarks/gpu.py
+	$(BIN)/python benchmarks/accuracy.py --kernels
 
 test-gpu: .venv/all
 	@$(BIN)/python -c '$(CHECK_GPU)'

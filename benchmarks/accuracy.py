@@ -2,6 +2,9 @@
 
     python benchmarks/accuracy.py            prints the table, writes results/accuracy.json
     python benchmarks/accuracy.py --quick    small inputs, no compiler, writes nothing
+    python benchmarks/accuracy.py --kernels  bnlib's kernels, to results/accuracy_kernels.json: on a
+                                             GPU, or small inputs in Triton's interpreter where
+                                             TRITON_INTERPRET=1 is set
 
 Errors of y are in units of u * max|y|, errors of dx in units of u * max|dx|, with u = 2**-24. The
 bound is bnlib's promise for y: 8 + 2 * kappa / max|y|, where kappa = |mean| / std.
@@ -10,6 +13,7 @@ bound is bnlib's promise for y: 8 + 2 * kappa / max|y|, where kappa = |mean| / s
 import argparse
 import json
 import math
+import os
 import sys
 import time
 from pathlib import Path
@@ -21,7 +25,7 @@ from torch import Tensor
 import bnlib.functional as own_functional
 from bnlib._provenance import provenance
 
-RESULT = Path(__file__).parent / "results" / "accuracy.json"
+RESULTS = Path(__file__).parent / "results"
 U = 2.0**-24
 EPS = 1e-5
 SEED = 0
@@ -35,6 +39,13 @@ LAYOUTS = {
     "(32768, 256)": ((32768, 256), torch.contiguous_format),
     "(2**24, 2)": ((2**24, 2), torch.contiguous_format),
     "(1, 2, 4096, 4096)": ((1, 2, 4096, 4096), torch.contiguous_format),
+}
+INTERPRETED_LAYOUTS = {  # of one part, of several that are merged, and of many channels
+    "(8, 16, 20, 20)": ((8, 16, 20, 20), torch.contiguous_format),
+    "(8, 16, 20, 20) channels_last": ((8, 16, 20, 20), torch.channels_last),
+    "(2, 2, 256, 256)": ((2, 2, 256, 256), torch.contiguous_format),
+    "(2, 2, 256, 256) channels_last": ((2, 2, 256, 256), torch.channels_last),
+    "(2048, 64)": ((2048, 64), torch.contiguous_format),
 }
 QUICK_LAYOUTS = {
     "(8, 16, 20, 20)": ((8, 16, 20, 20), torch.contiguous_format),
@@ -88,14 +99,15 @@ def relative_error(values: Tensor, exact_values: Tensor) -> float | None:
     return float(f"{error:.4g}") if math.isfinite(error) else None
 
 
-def measure(layouts: dict, implementations: dict) -> list[dict]:
+def measure(layouts: dict, implementations: dict, device: str = "cpu") -> list[dict]:
     rows = []
     for layout, (shape, memory_format) in layouts.items():
         generator = torch.Generator().manual_seed(SEED)
-        noise = torch.randn(shape, generator=generator)
-        weight = torch.rand(shape[1], generator=generator) + 0.5
-        bias = torch.randn(shape[1], generator=generator)
-        dy = torch.randn(shape, generator=generator).contiguous(memory_format=memory_format)
+        noise = torch.randn(shape, generator=generator).to(device)
+        weight = torch.rand(shape[1], generator=generator).to(device) + 0.5
+        bias = torch.randn(shape[1], generator=generator).to(device)
+        dy = torch.randn(shape, generator=generator).to(device)
+        dy = dy.contiguous(memory_format=memory_format)
         for name, (mean, std) in INPUTS.items():
             x = (noise * std + mean).contiguous(memory_format=memory_format).requires_grad_()
             exact_y, exact_dx = exact(x.detach(), weight, bias, dy)
@@ -125,27 +137,45 @@ def print_row(row: dict) -> None:
     print("".join(cells), flush=True)
 
 
+def device_of_kernels() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    if os.environ.get("TRITON_INTERPRET") != "1":
+        sys.exit("No GPU can be used. TRITON_INTERPRET=1 measures in Triton's interpreter.")
+    return "cpu"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true")
-    quick = parser.parse_args().quick
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--quick", action="store_true")
+    which.add_argument("--kernels", action="store_true")
+    options = parser.parse_args()
+    device = device_of_kernels() if options.kernels else "cpu"
     implementations = {"bnlib": own, "torch": torch_eager, "E[x^2]-E[x]^2": one_pass}
-    if not quick:
+    layouts = QUICK_LAYOUTS if options.quick else LAYOUTS
+    if options.kernels and device == "cpu":
+        layouts = INTERPRETED_LAYOUTS
+    elif not options.quick:
         implementations["torch.compile"] = torch.compile(torch_eager, dynamic=False)
     names = [f"{quantity} {name}"[:11] for quantity in ("y", "dx") for name in implementations]
     print(f"{'shape':32}{'input':18}{'bound':>10}" + "".join(f"{name:>12}" for name in names))
     start = time.time()
-    rows = measure(QUICK_LAYOUTS if quick else LAYOUTS, implementations)
-    if not quick:
-        report = provenance() | {
-            "threads": torch.get_num_threads(),
-            "seeds": [SEED],
-            "unit": UNIT,
-            "wall_seconds": round(time.time() - start),
-            "rows": rows,
-        }
-        RESULT.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
-        print(f"wrote {RESULT.relative_to(Path(__file__).parent.parent)}", file=sys.stderr)
+    rows = measure(layouts, implementations, device)
+    if options.quick:
+        return
+    report = provenance(device) | {
+        "threads": torch.get_num_threads(),
+        "seeds": [SEED],
+        "unit": UNIT,
+        "wall_seconds": round(time.time() - start),
+        "rows": rows,
+    }
+    if options.kernels:
+        report["kernels"] = "on a GPU" if device == "cuda" else "in Triton's interpreter"
+    path = RESULTS / f"accuracy{'_kernels' * options.kernels}.json"
+    path.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
+    print(f"wrote {path.relative_to(RESULTS.parents[1])}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,13 @@
     python benchmarks/gpu.py batch_norm               one part
     TRITON_INTERPRET=1 python benchmarks/gpu.py --dry the same code on tiny inputs on the CPU; its
                                                       times mean nothing and are not stored
+    python benchmarks/gpu.py --draw                   draw again what is stored, without a GPU
 
 Times are medians of CUDA events over rounds in which every implementation runs once, after a copy
 of x into a warm buffer in the same round. GB/s counts the bytes that the operation cannot avoid:
 batch norm 1.5 copies forward and 2.5 backward, with a residual one array more each way; rows that
-fit the cache 1 and 1.5. "of copy" is that bandwidth as a share of the copy's.
+fit the cache 1 and 1.5. "of copy" is that bandwidth as a share of the copy's, and what the figure
+beside each JSON file draws, for forward and backward together.
 """
 
 import argparse
@@ -222,27 +224,79 @@ def rows(part: str, rounds: int, dry: bool) -> Iterator[dict]:
         yield found
 
 
+def draw(report: dict):
+    """One panel for each norm, dtype and layout: the share of the copy's bandwidth, by shape."""
+    import matplotlib.pyplot as plt
+
+    plt.style.use("bnlib.book")
+    panels = {}
+    for row in report["rows"]:
+        panels.setdefault(tuple(row.get(k, "") for k in ("norm", "dtype", "layout")), []).append(
+            row
+        )
+    columns = min(len(panels), 2)
+    lines = -(-len(panels) // columns)
+    figure, axes = plt.subplots(
+        lines,
+        columns,
+        figsize=(5.2 * columns, 2 * lines + 1.5),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+    )
+    for (title, found), axis in zip(panels.items(), axes.flat, strict=False):
+        for rival in found[0]["both"]:
+            shares = [100 * row["both"][rival]["of_copy"] for row in found]
+            axis.plot(range(len(found)), shares, "o-", ms=4, label=rival)
+        axis.set_xticks(range(len(found)), [" × ".join(map(str, row["shape"])) for row in found])
+        axis.tick_params(axis="x", rotation=60, labelsize=8)
+        axis.set_title(", ".join(filter(None, title)))
+    for axis in axes.flat[len(panels) :]:
+        axis.remove()
+    axes.flat[0].set_ylim(bottom=0)  # of all, now that all is drawn
+    axes.flat[0].legend()
+    figure.supylabel("% of copy bandwidth", fontsize=11)
+    figure.suptitle(report["hardware"].split(";")[0])
+    return figure
+
+
+def draw_stored(part: str) -> None:
+    path = RESULTS / f"gpu_{part}.json"
+    if not path.exists():
+        sys.exit(f"{path.name} is not there: nothing was measured, so nothing is drawn.")
+    draw(json.loads(path.read_text("utf-8"))).savefig(path.with_suffix(".png"), facecolor="white")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", nargs="?", choices=PARTS, help="default: all of them")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--dry", action="store_true", help="tiny inputs, nothing is stored")
+    parser.add_argument("--draw", action="store_true", help="what is stored, without a GPU")
     options = parser.parse_args()
+    parts = [options.part] if options.part else PARTS
+    if options.draw:
+        for part in parts:
+            draw_stored(part)
+        return
     if not torch.cuda.is_available() and not options.dry:
         sys.exit("No GPU can be used (torch.cuda.is_available() is False): nothing was measured.")
-    for part in [options.part] if options.part else PARTS:
+    for part in parts:
         start = time.time()
         found = list(rows(part, 1 if options.dry else options.rounds, options.dry))
-        if not options.dry:
-            report = provenance("cuda") | {
-                "unit": "milliseconds; GB/s of the least bytes; share of the copy's bandwidth",
-                "seeds": [SEED],
-                "rounds": options.rounds,
-                "wall_seconds": round(time.time() - start),
-                "rows": found,
-            }
-            path = RESULTS / f"gpu_{part}.json"
-            path.write_text(json.dumps(report, indent=1) + "\n")
+        report = provenance(device()) | {
+            "unit": "milliseconds; GB/s of the least bytes; share of the copy's bandwidth",
+            "seeds": [SEED],
+            "rounds": options.rounds,
+            "wall_seconds": round(time.time() - start),
+            "rows": found,
+        }
+        if options.dry:
+            draw(report)
+            continue
+        path = RESULTS / f"gpu_{part}.json"
+        path.write_text(json.dumps(report, indent=1) + "\n")
+        draw_stored(part)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ The interpreter is chosen when Triton is imported, for good, so the tests themse
 `kernels_on_device.py`.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -35,6 +36,24 @@ def test_triton_is_not_imported_for_tensors_on_the_cpu():
     command = [sys.executable, "-c", script]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
+
+
+def test_the_gpu_benchmark_runs_dry_and_stores_nothing():
+    before = sorted((HERE.parent / "benchmarks" / "results").iterdir())
+    environment = {**os.environ, "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, HERE.parent / "benchmarks" / "gpu.py", "layer_norm", "--dry"]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert "RMS norm" in run.stdout and "'bnlib'" in run.stdout
+    assert sorted((HERE.parent / "benchmarks" / "results").iterdir()) == before
+
+
+def test_the_kernels_recorded_errors_keep_the_bound():
+    path = HERE.parent / "benchmarks" / "results" / "accuracy_kernels.json"
+    rows = json.loads(path.read_text("utf-8"))["rows"]
+    assert len(rows) == 30
+    for row in rows:
+        assert row["y"]["bnlib"] <= row["bound"] and row["dx"]["bnlib"] <= 8, row
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU: it would be measured")
