@@ -14,14 +14,16 @@ SOLVED = f"{FIRST.solution_source}\n\n{FIRST.check_line}"
 def test_hostile_answers_get_their_message(open_page):
     page = open_page(f"en/{PAGE}")
     told = {}
-    for name, cell, *expected in HOSTILE:
+    for number, (name, cell, *expected) in enumerate(HOSTILE, start=1):
         mistake, says = IN_THE_PAGE.get(name, expected)
         write(page, FIRST, cell)
         said = run(page, FIRST)["mistake"] or None
         if said != mistake or says not in answer(page, FIRST):
             told[name] = (said, answer(page, FIRST)[:200])
+        if number % 5 and number < len(HOSTILE):
+            continue
         write(page, FIRST, SOLVED)
-        assert run(page, FIRST)["state"] == "passed", f"after {name} nothing works any more"
+        assert run(page, FIRST)["state"] == "passed", f"by {name} or the four before it"
     assert told == {}
 
 
