@@ -4,8 +4,8 @@
 PYTHON ?= python3
 SERVE ?= 1
 BIN = .venv/bin
-# A worker on every core, so each has one thread.
-PARALLEL = --numprocesses auto
+# A worker on every core, so each has one thread; one that is done takes over from the others.
+PARALLEL = --numprocesses auto --dist worksteal
 # Python 3.11 or newer, or a message that says so.
 CHECK_PYTHON = import sys; sys.version_info >= (3, 11) or sys.exit(f"Python 3.11 or newer is needed, found {sys.version.split()[0]}. Name one: make PYTHON=python3.12")
 
