@@ -18,9 +18,10 @@ const bookSearch = (() => {
   }[language];
   const SHOWN = 12;
   // BM25's usual saturation and length weights. A word in a title counts as several in the text.
-  const [K1, B, IN_TITLE, IN_PAGE_TITLE, IN_OPENING, PAGE, PAGE_K1, HELD] =
-    [1.2, 0.6, 4, 5, 2, 1.5, 6, 0.5];
+  const [K1, B, IN_TITLE, IN_PAGE_TITLE, IN_OPENING, PAGE, PAGE_K1, HELD, IN_APPENDIX] =
+    [1.2, 0.6, 4, 5, 2, 1.5, 6, 0.5, 0.6];
   const ASIDE = /-(next|quiz)$/; // these speak of other chapters, and of what is not so
+  const APPENDIX = /^chapters\/9/; // these name what chapters explain
 
   // --- words and what they are looked up by
 
@@ -111,7 +112,8 @@ const bookSearch = (() => {
       const held = mean(scores.map(score => Number(score > 0)));
       const sum = scores.reduce((a, b) => a + b, 0) * (ASIDE.test(section.address) ? 0.5 : 1);
       const inTitle = mean(asked.map(keys => mean(keys.map(key => Number(section.titleKeys.has(key))))));
-      return { ...section, score: held && (sum + PAGE * pages[section.page]) * (HELD + held + inTitle) };
+      const weight = (HELD + held + inTitle) * (APPENDIX.test(section.address) ? IN_APPENDIX : 1);
+      return { ...section, score: held && (sum + PAGE * pages[section.page]) * weight };
     }).filter(section => section.score > 0).sort((a, b) => b.score - a.score);
   }
 

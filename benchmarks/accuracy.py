@@ -40,16 +40,14 @@ LAYOUTS = {
     "(2**24, 2)": ((2**24, 2), torch.contiguous_format),
     "(1, 2, 4096, 4096)": ((1, 2, 4096, 4096), torch.contiguous_format),
 }
-INTERPRETED_LAYOUTS = {  # of one part, of several that are merged, and of many channels
-    "(8, 16, 20, 20)": ((8, 16, 20, 20), torch.contiguous_format),
-    "(8, 16, 20, 20) channels_last": ((8, 16, 20, 20), torch.channels_last),
-    "(2, 2, 256, 256)": ((2, 2, 256, 256), torch.contiguous_format),
-    "(2, 2, 256, 256) channels_last": ((2, 2, 256, 256), torch.channels_last),
-    "(2048, 64)": ((2048, 64), torch.contiguous_format),
-}
 QUICK_LAYOUTS = {
     "(8, 16, 20, 20)": ((8, 16, 20, 20), torch.contiguous_format),
     "(8, 16, 20, 20) channels_last": ((8, 16, 20, 20), torch.channels_last),
+}
+INTERPRETED_LAYOUTS = QUICK_LAYOUTS | {  # of several parts that are merged, of many channels
+    "(2, 2, 256, 256)": ((2, 2, 256, 256), torch.contiguous_format),
+    "(2, 2, 256, 256) channels_last": ((2, 2, 256, 256), torch.channels_last),
+    "(2048, 64)": ((2048, 64), torch.contiguous_format),
 }
 # (mean, std): ordinary, far from zero, constant, and squares that overflow float32
 INPUTS = {
