@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from sphinx.util.docutils import SphinxDirective
 from bnlib import exercises
 
 ROOT = Path(__file__).parents[1]
+INDEX = ROOT / "chapters" / "index.tsv"
+OTHERS = "α, 1"  # the heading of terms that begin with no Latin letter and no Hangul
 FIRST_SENTENCE = re.compile(r".+?[.?](?=\s|$)|.+", re.S)
 LABEL = re.compile(r"^\(((?:ch|sec)-[\w-]+)\)=$", re.M)
 MISCONCEPTION = re.compile(r'<div class="box misconception">\s*\*\*[^*:]+: *(.+?)\*\*', re.S)
@@ -110,6 +113,46 @@ class MisconceptionIndex(FromFiles):
                     yield f"[{belief}](#{label})"  # not a role: a belief may hold code
 
 
+class TermIndex(FromFiles):
+    """The terms of chapters/index.tsv in alphabetical order, each with its sections."""
+
+    def text(self) -> str:
+        self.env.note_dependency(str(INDEX))
+        sections_of: dict[str, list[str]] = {}
+        for section, terms in index_terms(self.language).items():
+            for term in terms:
+                sections_of.setdefault(term, []).append(section)
+        parts, last = [], ""
+        for term in sorted(sections_of, key=alphabetical):
+            letter = initial(term)
+            if letter != last:
+                parts.append(f"\n**{letter}**\n")
+            places = ", ".join(f"{{ref}}`{section}`" for section in sections_of[term])
+            parts.append(f"- {term}: {places}")
+            last = letter
+        return "\n".join(parts)
+
+
+def index_terms(language: str) -> dict[str, list[str]]:
+    """Section label -> the terms it is listed under in the book's index."""
+    with INDEX.open(encoding="utf-8") as file:
+        rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        return {row["section"]: row[language].split("; ") for row in rows}
+
+
+def alphabetical(term: str) -> tuple[bool, str]:
+    """Latin letters, then Hangul, then Greek letters, other signs and digits."""
+    return (initial(term) == OTHERS, term.casefold())
+
+
+def initial(term: str) -> str:
+    """The letter a term is listed under; of a Hangul syllable its first consonant."""
+    first = term[0].upper()
+    if "가" <= first <= "힣":
+        return "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ"[(ord(first) - ord("가")) // 588]
+    return first if "A" <= first <= "Z" else OTHERS
+
+
 class TableFrom(FromFiles):
     """The table of a chapter's cell, as it stands there: {table-from} 07_inference conventions"""
 
@@ -170,6 +213,7 @@ def setup(app: Sphinx) -> dict:
         "figure-index": FigureIndex,
         "exercise-index": ExerciseIndex,
         "misconception-index": MisconceptionIndex,
+        "term-index": TermIndex,
         "table-from": TableFrom,
         "citation": Citation,
         "downloads": Downloads,

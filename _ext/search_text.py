@@ -2,7 +2,7 @@
 
 Sphinx's own index splits Korean at spaces, so that a word and the same word with a particle are
 strangers, and it does not rank by how often a word stands on a page. `_static/search.js` reads
-this file and does both.
+this file and does both. A section is also found by the terms that the book's index lists for it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from appendices import INDEX, index_terms
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
@@ -39,12 +40,16 @@ def text_of(node: nodes.Node) -> Iterator[str]:
 
 
 def collect_sections(app: Sphinx, doctree: nodes.document) -> None:
-    """[id, title, words] of each section, in reading order. The first is the page itself."""
+    """[id, title, words, terms of the index] of each section. The first is the page itself."""
     sections = []
+    terms = index_terms(app.config.bilingual_lang)
+    app.env.note_dependency(str(INDEX))
     for section in doctree.findall(nodes.section):
         words = "".join(word for child in section.children for word in text_of(child))
         title = section.next_node(nodes.title)
-        sections.append([section["ids"][0], title.astext(), " ".join(words.split())])
+        label = section["ids"][0]
+        listed = "; ".join(terms.get(label, []))
+        sections.append([label, title.astext(), " ".join(words.split()), listed])
     app.env.metadata[app.env.docname]["search_sections"] = sections
 
 

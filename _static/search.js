@@ -18,8 +18,8 @@ const bookSearch = (() => {
   }[language];
   const SHOWN = 12;
   // BM25's usual saturation and length weights. A word in a title counts as several in the text.
-  const [K1, B, IN_TITLE, IN_PAGE_TITLE, IN_OPENING, PAGE, PAGE_K1, HELD, IN_APPENDIX] =
-    [1.2, 0.6, 4, 5, 2, 1.5, 6, 0.5, 0.6];
+  const [K1, B, IN_TITLE, IN_INDEX, IN_PAGE_TITLE, IN_OPENING, PAGE, PAGE_K1, HELD, IN_APPENDIX] =
+    [1.2, 0.6, 4, 4, 5, 2, 1.5, 6, 0.5, 0.6];
   const ASIDE = /-(next|quiz)$/; // these speak of other chapters, and of what is not so
   const APPENDIX = /^chapters\/9/; // these name what chapters explain
 
@@ -86,17 +86,18 @@ const bookSearch = (() => {
   let sections, scoreSection, scorePage;
   function index() {
     stemmer = new Stemmer();
-    sections = bookText.flatMap((page, pageNumber) => page.sections.map(([id, title, text], i) => ({
-      page: pageNumber, title, text,
+    sections = bookText.flatMap((page, pageNumber) => page.sections.map(([id, title, text, terms], i) => ({
+      page: pageNumber, title, text, terms,
       chapter: `${page.number ? `${page.number}. ` : ""}${page.sections[0][1]}`,
       address: i ? `${page.address}#${id}` : page.address,
-      titleKeys: new Set(keysOf(title)),
+      titleKeys: new Set(keysOf(`${title} ${terms}`)),
     })));
     scoreSection = ranking(sections.map(section => counted(
-      [section.title, IN_TITLE], [section.text, 1], [bookText[section.page].sections[0][1], 1])), K1);
+      [section.title, IN_TITLE], [section.terms, IN_INDEX], [section.text, 1],
+      [bookText[section.page].sections[0][1], 1])), K1);
     scorePage = ranking(bookText.map(page => counted(
       ...page.sections.filter(([id]) => !ASIDE.test(id))
-        .map(([, title, text], i) => [`${title} ${text}`, i ? 1 : IN_OPENING]),
+        .map(([, title, text, terms], i) => [`${title} ${terms} ${text}`, i ? 1 : IN_OPENING]),
       [page.sections[0]?.[1] ?? "", IN_PAGE_TITLE])), PAGE_K1);
   }
 

@@ -5,6 +5,7 @@ import re
 
 import glossary
 import pytest
+from appendices import alphabetical, index_terms
 from playwright.sync_api import expect
 
 from .conftest import HTML, ROOT
@@ -25,7 +26,8 @@ def cells(language: str):
 def test_lists_are_complete(site, language):
     text = (HTML / language / "chapters" / "93_lists.html").read_text("utf-8")
     article = text[text.index("<article") : text.index("</article>")]
-    targets = re.findall(r'href="[^"#]+\.html#([\w-]+)"', article)
+    terms, lists = article.split('id="sec-lists-misconceptions"')
+    targets = re.findall(r'href="[^"#]+\.html#([\w-]+)"', lists)
     exercises = [c["metadata"]["exercise"] for c in cells(language) if "exercise" in c["metadata"]]
     figures = [
         c["metadata"]["figure"]["label"] for c in cells(language) if "figure" in c["metadata"]
@@ -35,6 +37,11 @@ def test_lists_are_complete(site, language):
     assert [t for t in targets if t.startswith("fig-")] == figures
     # One link for each box, to its section; the titles of the chapters lead to no place.
     assert boxes and sum(t.startswith(("sec-", "ch-")) for t in targets) == boxes
+    listed = [(s, term) for s, terms in index_terms(language).items() for term in terms]
+    assert len(re.findall(r'href="[^"]+\.html(?:#[\w-]+)?"', terms)) == len(listed)
+    names = [item.split(": <")[0] for item in re.findall(r"<li><p>([^:]+: <)", terms)]
+    assert set(names) == {term for _, term in listed}
+    assert names == sorted(set(names), key=alphabetical)
 
 
 def test_every_term_has_a_definition_in_both_languages():
