@@ -8,18 +8,26 @@ python _ext/build.py --links   ask every other site that the book links to
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
+import gc
 import http.server
-import os
+import multiprocessing
 import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+# jsonschema would compile a grammar of web addresses for seconds; nothing here checks any by it.
+sys.modules["rfc3987_syntax"] = None
+# ruff: noqa: E402
+import myst_nb.sphinx_ext  # noqa: F401  imported here once and not by each language's process
 import security
 import site_files
 import yaml
+from jupyter_book.cli import main as jupyter_book
+from sphinx.cmd import build as sphinx_build
 
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "_build"
@@ -34,7 +42,12 @@ GO_TO_WELCOME = (
 
 
 def build_wheel() -> None:
-    """Put the package where the page's Python can fetch it."""
+    """Put the package where the page's Python can fetch it, if it has changed."""
+    sources = [ROOT / "pyproject.toml", *(p for p in (ROOT / "bnlib").rglob("*") if p.is_file())]
+    sources = [p for p in sources if "__pycache__" not in p.parts]
+    built = [wheel.stat().st_mtime for wheel in WHEELS.glob("*.whl")]
+    if built and min(built) > max(p.stat().st_mtime for p in sources):
+        return
     shutil.rmtree(WHEELS, ignore_errors=True)
     options = ["--quiet", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
     command = [sys.executable, "-m", "pip", "wheel", *options, "--wheel-dir", WHEELS, "."]
@@ -43,29 +56,35 @@ def build_wheel() -> None:
 
 def build_languages(builder: str = "html") -> None:
     """Both languages at once, one process each. Each has a folder of its own for what it keeps."""
-    jupyter_book = Path(sys.executable).with_name("jupyter-book")
-    quiet = {"stdout": subprocess.DEVNULL}
-    subprocess.run([jupyter_book, "config", "sphinx", "."], cwd=ROOT, check=True, **quiet)
-    # conf.py does not say where the local extensions are; `jupyter-book build` would add the path.
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "_ext")}
+    with contextlib.redirect_stdout(None), contextlib.chdir(ROOT):
+        jupyter_book.main(["config", "sphinx", "."], standalone_mode=False)
+    # What Sphinx needs takes seconds to import: where the system can fork, only once.
+    methods = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("fork" if "fork" in methods else "spawn")
     processes = {
-        language: subprocess.Popen(sphinx(language, builder), cwd=ROOT, env=environment)
+        language: context.Process(target=run_sphinx, args=(language, builder))
         for language in LANGUAGES
     }
-    failed = [language for language, process in processes.items() if process.wait() != 0]
+    for process in processes.values():
+        process.start()
+    for process in processes.values():
+        process.join()
+    failed = [language for language, process in processes.items() if process.exitcode != 0]
     if failed:
         raise SystemExit(f"The build failed for: {', '.join(failed)}")
 
 
-def sphinx(language: str, builder: str) -> list[str]:
+def run_sphinx(language: str, builder: str) -> None:
     # Pages read for one builder are not those of another: html's have links to the glossary.
     kept = BUILD / "sphinx" / (language if builder == "html" else f"{language}-{builder}")
     options = ["-D", f"language={language}", "-D", f"bilingual_lang={language}"]
-    return [
-        *(sys.executable, "-m", "sphinx", "-b", builder, "-W", "--keep-going", "-q"),
+    arguments = [
+        *("-b", builder, "-W", "--keep-going", "-q"),
         *options,
         *("-d", str(kept / "doctrees"), str(ROOT), str(kept / builder)),
     ]
+    gc.disable()  # a short-lived process: looking for cycles took a sixth of its time
+    raise SystemExit(sphinx_build.main(arguments))
 
 
 def gather() -> None:
