@@ -47,7 +47,7 @@ def configurations(small: bool) -> list[dict]:
             "batch_size": batch_size,
             "learning_rate": rate,
             "seed": seed,
-            "steps": 30 if small else steps,
+            "steps": 2 if small else steps,
         }
         for seed in range(1 if small else 5)
         for batch_size, steps, nets, rates in SETTINGS
