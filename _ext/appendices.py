@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import yaml
-from bilingual import is_appendix
+from bilingual import is_appendix, stored_notebook
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
@@ -48,6 +47,10 @@ class FromFiles(SphinxDirective):
         self.env.note_dependency(str(path))
         return path.read_text("utf-8")
 
+    def notebook(self, path: Path) -> dict:
+        self.env.note_dependency(str(path))
+        return stored_notebook(path)
+
     def chapters(self) -> Iterator[Chapter]:
         """The book's chapters in order, without its appendices."""
         for docname in sorted(self.env.found_docs):
@@ -57,7 +60,7 @@ class FromFiles(SphinxDirective):
             other = "en" if self.language == "ko" else "ko"
             cells = [
                 {**cell, "source": "".join(cell["source"])}
-                for cell in json.loads(self.read(path))["cells"]
+                for cell in self.notebook(path)["cells"]
                 if other not in cell["metadata"].get("tags", [])
             ]
             yield Chapter(docname, cells)
@@ -160,7 +163,7 @@ class TableFrom(FromFiles):
 
     def text(self) -> str:
         notebook, cell_id = self.arguments
-        cells = json.loads(self.read(ROOT / "chapters" / f"{notebook}.ipynb"))["cells"]
+        cells = self.notebook(ROOT / "chapters" / f"{notebook}.ipynb")["cells"]
         cell = next(cell for cell in cells if cell["id"] == f"{cell_id}-{self.language}")
         return TABLE.search("".join(cell["source"]))[0]
 

@@ -8,6 +8,7 @@ The language is the Sphinx option `bilingual_lang`.
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 from sphinx.application import Sphinx
@@ -25,6 +26,12 @@ INSTALL = (
 def is_appendix(docname: str) -> bool:
     """Pages numbered from 90 up follow the chapters: lists and tables, nothing to run."""
     return Path(docname).name.startswith("9")
+
+
+@cache
+def stored_notebook(path: Path) -> dict:
+    """A notebook as it is stored. One build asks for it many times, and must not change it."""
+    return json.loads(path.read_text("utf-8"))
 
 
 def localize(notebook: dict, language: str) -> dict:
@@ -141,7 +148,7 @@ def write_downloads(app: Sphinx, error: Exception | None) -> None:
         path = Path(app.env.doc2path(docname))
         target = Path(app.outdir, "_sources", docname + path.suffix)
         if path.suffix == ".ipynb" and target.exists():
-            notebook = localize(json.loads(path.read_text("utf-8")), app.config.bilingual_lang)
+            notebook = localize(stored_notebook(path), app.config.bilingual_lang)
             install_where_missing(notebook, app.config.html_theme_options)
             target.write_text(json.dumps(notebook, ensure_ascii=False, indent=1), "utf-8")
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
+from bilingual import stored_notebook
 from sphinx.application import Sphinx
 
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -113,9 +114,12 @@ def write_pictures(app: Sphinx, error: Exception | None) -> None:
     for docname in app.env.found_docs:
         path = Path(app.env.doc2path(docname))
         if path.suffix == ".ipynb":
-            for widget in stored_widgets(json.loads(path.read_text("utf-8"))).values():
-                if widget["model_name"] == "ImageModel":
-                    (folder / file_name(widget)).write_bytes(png(widget))
+            for widget in stored_widgets(stored_notebook(path)).values():
+                if widget["model_name"] != "ImageModel":
+                    continue
+                picture = folder / file_name(widget)
+                if not picture.exists():  # its name is made from what it shows
+                    picture.write_bytes(png(widget))
 
 
 def setup(app: Sphinx) -> dict:

@@ -35,6 +35,23 @@ def scroll_through(page):
     page.wait_for_load_state("networkidle")
 
 
+def resize(page, size):
+    width, height = SIZES[size]
+    page.set_viewport_size({"width": width, "height": height})
+    page.wait_for_function("width => innerWidth === width", arg=width)
+    draw(page)
+
+
+def draw(page):
+    """Until a frame has been drawn: on a busy machine that can take a second, and what the page
+    does about new sizes, it does with a frame.
+    """
+    page.evaluate(
+        """() => new Promise(done => setTimeout(
+          () => requestAnimationFrame(() => requestAnimationFrame(done)), 400))"""
+    )
+
+
 def wider_than_the_screen(page):
     sideways = page.evaluate("document.documentElement.scrollWidth - innerWidth")
     return [f"{sideways} px"] if sideways > 0 else []
@@ -135,8 +152,7 @@ def test_page_is_sound(open_page, name, language):
         "keyboard": unreachable_by_keyboard(page),
         "width": wider_than_the_screen(page),
     }
-    width, height = SIZES["phone"]
-    page.set_viewport_size({"width": width, "height": height})
+    resize(page, "phone")
     scroll_through(page)
     wrong |= {
         "phone, width": wider_than_the_screen(page),
@@ -144,11 +160,9 @@ def test_page_is_sound(open_page, name, language):
     }
     # As after a reader has opened every box, folded cell and quiz choice.
     page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
-    page.wait_for_timeout(500)  # what opened is measured, and may become a stop of the Tab key
+    draw(page)  # what opened is measured, and may become a stop of the Tab key
     wrong |= {"phone, all open": wider_than_the_screen(page), "phone, cut off": cut_off(page)}
-    width, height = SIZES["wide"]
-    page.set_viewport_size({"width": width, "height": height})
-    page.wait_for_timeout(500)
+    resize(page, "wide")
     wrong["all open"] = wider_than_the_screen(page)
     # What a theme can spoil is contrast; all else is looked at in one of them.
     wrong["axe"] = serious_for_axe(page, only=["color-contrast"] if turn else None)
