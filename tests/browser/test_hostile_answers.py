@@ -12,17 +12,15 @@ SOLVED = f"{FIRST.solution_source}\n\n{FIRST.check_line}"
 
 
 def test_hostile_answers_get_their_message(open_page):
-    """Every second one; all of them get theirs without a page in tests/test_hostile_answers.py."""
-    chosen = [h for i, h in enumerate(HOSTILE) if i % 2 == 0 or h[0] in IN_THE_PAGE]
     page = open_page(f"en/{PAGE}")
     told = {}
-    for number, (name, cell, *expected) in enumerate(chosen, start=1):
+    for number, (name, cell, *expected) in enumerate(HOSTILE, start=1):
         mistake, says = IN_THE_PAGE.get(name, expected)
         write(page, FIRST, cell)
         said = run(page, FIRST)["mistake"] or None
         if said != mistake or says not in answer(page, FIRST):
             told[name] = (said, answer(page, FIRST)[:200])
-        if number % 5 and number < len(chosen):
+        if number % 5 and number < len(HOSTILE):
             continue
         write(page, FIRST, SOLVED)
         assert run(page, FIRST)["state"] == "passed", f"by {name} or the four before it"
