@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "_ext"))
@@ -33,6 +33,7 @@ FLAGS = [
     "--disable-sync",
 ]
 PAGES = sorted(p.stem for p in (ROOT / "chapters").glob("*.ipynb"))
+expect.set_options(timeout=30_000)  # not the usual 5 s: the machine may be busy
 SIZES = {"wide": (1280, 800), "phone": (390, 844)}
 
 
