@@ -43,7 +43,8 @@ GO_TO_WELCOME = (
 
 def build_wheel() -> None:
     """Put the package where the page's Python can fetch it, if it has changed."""
-    sources = [ROOT / "pyproject.toml", *(p for p in (ROOT / "bnlib").rglob("*") if p.is_file())]
+    # With its folders, whose time changes when a file is taken away.
+    sources = [ROOT / "pyproject.toml", ROOT / "bnlib", *(ROOT / "bnlib").rglob("*")]
     sources = [p for p in sources if "__pycache__" not in p.parts]
     built = [wheel.stat().st_mtime for wheel in WHEELS.glob("*.whl")]
     if built and min(built) > max(p.stat().st_mtime for p in sources):

@@ -115,11 +115,8 @@ def write_pictures(app: Sphinx, error: Exception | None) -> None:
         path = Path(app.env.doc2path(docname))
         if path.suffix == ".ipynb":
             for widget in stored_widgets(stored_notebook(path)).values():
-                if widget["model_name"] != "ImageModel":
-                    continue
-                picture = folder / file_name(widget)
-                if not picture.exists():  # its name is made from what it shows
-                    picture.write_bytes(png(widget))
+                if widget["model_name"] == "ImageModel":
+                    (folder / file_name(widget)).write_bytes(png(widget))
 
 
 def setup(app: Sphinx) -> dict:

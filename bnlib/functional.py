@@ -15,8 +15,7 @@ torch: the forward of (N, C, H, W) takes 0.65 to 0.99 of its time, channels_last
 to 1.7 of it, and with the backward up to 1.8. There torch sums whole columns in plain float32, and
 errs by 150u * max|y| where bnlib errs by u (benchmarks/results/accuracy.json). There is one more
 pass where a mean is far from 0.
-Small tensors pay for Python: a forward of 64 x 64 takes seven times as long as torch's, and with
-the backward three times.
+Small tensors pay for Python, and take several times as long as in torch.
 """
 
 import os

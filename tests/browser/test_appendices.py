@@ -38,11 +38,21 @@ def test_lists_are_complete(site, language):
     assert [t for t in targets if t.startswith("fig-")] == figures
     # One link for each box, to its section; the titles of the chapters lead to no place.
     assert boxes and sum(t.startswith(("sec-", "ch-")) for t in targets) == boxes
-    listed = [(s, term) for s, terms in index_terms(language).items() for term in terms]
+    listed = [term for of_section in index_terms(language).values() for term in of_section]
     assert len(re.findall(r'href="[^"]+\.html(?:#[\w-]+)?"', terms)) == len(listed)
     names = [name.replace("’", "'") for name in re.findall(r"<li><p>([^:<]+): <", terms)]
-    assert set(names) == {term for _, term in listed}
+    assert set(names) == set(listed)
     assert names == sorted(set(names), key=alphabetical)
+
+
+def test_index_lists_the_same_in_both_languages():
+    ko, en = index_terms("ko"), index_terms("en")
+    assert {section: len(terms) for section, terms in ko.items()} == {
+        section: len(terms) for section, terms in en.items()
+    }
+    rows = (ROOT / "chapters" / "index.tsv").read_text("utf-8").splitlines()
+    assert len(rows) - 1 == len(ko), "a section has one line"
+    assert all(term.strip() for terms in [*ko.values(), *en.values()] for term in terms)
 
 
 def test_every_term_has_a_definition_in_both_languages():
