@@ -32,7 +32,15 @@ def no_progress_kept(monkeypatch):
 
 @pytest.fixture
 def impatient(monkeypatch):
+    """For answers that never end; a right one may need longer on a busy machine."""
     monkeypatch.setattr(checker, "SECONDS", 0.5)
+
+
+@contextlib.contextmanager
+def patience():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checker, "SECONDS", 60)
+        yield
 
 
 @pytest.fixture
@@ -102,7 +110,8 @@ def tell(hostile: Hostile) -> None:
     assert says in said["html"] and "<script>" not in said["html"]
     assert len(said["html"]) < 5000 and len(said["printed"]) <= 60_000
     assert "입니다" not in said["html"]
-    assert run_cell(SOLVED, "en")["state"] == "passed"
+    with patience():
+        assert run_cell(SOLVED, "en")["state"] == "passed"
 
 
 @each(HOSTILE)
