@@ -461,6 +461,10 @@ def _standardize(x, mean, var, weight, bias, eps):
 
 def _track(running_mean, running_var, mean, var, count, momentum):
     """Move the running statistics toward the batch's; count values make var unbiased."""
+    if not torch.compiler.is_compiling():
+        kernels = _kernels(running_mean)
+        if kernels and kernels.track(running_mean, running_var, mean, var, count, momentum):
+            return
     with torch.no_grad():
         for running, batch in ((running_mean, mean), (running_var, var * (count / (count - 1)))):
             running.copy_((1 - momentum) * running + momentum * batch.reshape(running.shape))

@@ -13,8 +13,19 @@ from pathlib import Path
 import pytest
 import torch
 
-pytest.importorskip("triton")
+triton = pytest.importorskip("triton")
+from triton.backends.compiler import GPUTarget  # noqa: E402
+from triton.compiler import ASTSource  # noqa: E402
+
+from bnlib import kernels  # noqa: E402
+
 HERE = Path(__file__).parent
+POINTERS = {
+    torch.float16: "*fp16",
+    torch.bfloat16: "*bf16",
+    torch.float32: "*fp32",
+    torch.float64: "*fp64",
+}
 
 
 def test_kernels():
@@ -64,3 +75,80 @@ def test_the_gpu_benchmark_says_that_there_is_no_gpu_and_stores_nothing():
     )
     assert run.returncode != 0 and "No GPU can be used" in run.stderr
     assert sorted((HERE.parent / "benchmarks" / "results").iterdir()) == before
+
+
+class Compiler:
+    """Stands for a Triton program: compiles it for an H100 for the arguments, and does not run it.
+
+    The interpreter takes much that Triton's compiler refuses; this needs no GPU.
+    """
+
+    def __init__(self, program):
+        self.program, self.compiled = program, 0
+
+    def __getitem__(self, grid):
+        assert all(side >= 1 for side in grid) and len(grid) <= 3
+        return self.compile
+
+    def compile(self, *arguments, num_warps=4):
+        names = self.program.arg_names
+        signature, constants, hints = {}, {}, {}
+        for index, (name, value) in enumerate(zip(names, arguments, strict=True)):
+            if isinstance(value, torch.Tensor):
+                signature[name] = POINTERS[value.dtype]
+                hints[index,] = [["tt.divisibility", 16]]
+            elif value is None or name.isupper():
+                signature[name], constants[index,] = "constexpr", value
+            else:
+                signature[name] = "fp32" if isinstance(value, float) else "i32"
+                if signature[name] == "i32" and value % 16 == 0:
+                    hints[index,] = [["tt.divisibility", 16]]
+        source = ASTSource(self.program, signature, constants, hints)
+        binary = triton.compile(source, GPUTarget("cuda", 90, 32), {"num_warps": num_warps})
+        assert len(binary.asm["cubin"]) > 1000
+        self.compiled += 1
+
+
+@pytest.fixture
+def compilers(monkeypatch):
+    monkeypatch.setattr(kernels, "INTERPRETED", True)  # or tensors on the CPU are not taken
+    found = {
+        name: Compiler(program)
+        for name, program in vars(kernels.programs).items()
+        if isinstance(program, triton.JITFunction) and not name.startswith("_")
+    }
+    for name, compiler in found.items():
+        monkeypatch.setattr(kernels.programs, name, compiler)
+    return found
+
+
+def test_every_program_compiles_for_a_gpu(compilers):
+    def channels(size):
+        return torch.ones(1, size, 1, 1)
+
+    def forward_and_backward(x, weight, bias, axes, centered=True):
+        y, mean, var = kernels.normalize(x, weight, bias, axes, 1e-5, centered)
+        kernels.gradient(x, weight, bias, mean, var, y, axes, 1e-5, centered)
+        return mean, var
+
+    batch, positions = (-4, -2, -1), (-3, -2, -1)
+    for shape, dtype, memory_format in (
+        ((4, 64, 56, 56), torch.float32, torch.contiguous_format),
+        ((4, 64, 56, 56), torch.bfloat16, torch.channels_last),
+        ((8, 256, 7, 7), torch.float16, torch.contiguous_format),
+    ):
+        x = torch.zeros(shape, dtype=dtype).contiguous(memory_format=memory_format)
+        affine = channels(shape[1]), channels(shape[1])
+        mean, var = forward_and_backward(x, *affine, batch)
+        kernels.standardize(x, mean, var, *affine, batch, 1e-5)
+        y = kernels.batch_norm_add_relu(x.requires_grad_(), *affine, x.detach(), 1e-5)[0]
+        y.sum().backward()
+    for size, dtype, centered in (1000, torch.bfloat16, True), (40_000, torch.float32, False):
+        weight = torch.ones(1, size, dtype=dtype)
+        bias = weight if centered else None
+        forward_and_backward(torch.zeros(8, size, dtype=dtype), weight, bias, (-1,), centered)
+    weight = torch.ones(1, 8, 4, 1, 1)
+    forward_and_backward(torch.zeros(4, 8, 4, 7, 7).bfloat16(), weight, weight, positions)
+    running = torch.zeros(2, 64)
+    assert kernels.track(*running, *torch.zeros(2, 64, dtype=torch.float64), 9, 0.1)
+    assert [name for name, compiler in compilers.items() if compiler.compiled == 0] == []
