@@ -6,20 +6,26 @@
                                                       times mean nothing and are not stored
     python benchmarks/gpu.py --draw                   draw again what is stored, without a GPU
 
-Times are medians of CUDA events over rounds in which every implementation runs once, after a copy
-of x into a warm buffer in the same round. GB/s counts the bytes that the operation cannot avoid:
-batch norm 1.5 copies forward and 2.5 backward, with a residual one array more each way; rows that
-fit the cache 1 and 1.5. "of copy" is that bandwidth as a share of the copy's, and what the figure
-beside each JSON file draws, for forward and backward together.
+Times are medians over rounds in which every implementation runs once, after a copy of x into a warm
+buffer in the same round. "ms" is the GPU's: before each call its cache is overwritten, and it is
+kept waiting until the whole call is queued, so that Python is not measured; "host_ms" is how long
+the queueing took. Batch norm moves its running statistics, as in training. GB/s counts the bytes
+that the operation cannot avoid: batch norm 1.5 copies forward and 2.5 backward, with a residual one
+array more each way; rows that fit the cache 1 and 1.5. "of copy" is that bandwidth as a share of
+the copy's, and what the figure beside each JSON file draws, for forward and backward together.
+Several processes compile for different inputs at the same time; they measure one after another.
 """
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from math import prod
 from pathlib import Path
+from types import FunctionType
 
 import torch
 import torch.nn.functional as torch_functional
@@ -29,8 +35,10 @@ import bnlib.functional as own_functional
 from bnlib._provenance import provenance
 
 RESULTS = Path(__file__).parent / "results"
-ROUNDS = 25
+ROUNDS = 15
 SEED = 0
+CACHE = 256 * 2**20  # bytes, more than any GPU's cache holds
+WAIT = 2_000_000  # clock ticks, about a millisecond, in which a call is queued
 # Channels and height of the batch norms of a ResNet-50 for images of 224 x 224.
 RESNET_50 = [
     *((64, 112), (64, 56), (256, 56), (128, 56), (128, 28), (512, 28)),
@@ -40,104 +48,102 @@ LAYOUTS = {"NCHW": torch.contiguous_format, "NHWC": torch.channels_last}
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 GROUPS = 32  # Wu & He 2018
 PARTS = ("batch_norm", "layer_norm", "group_norm")
+# Copies of x that have the bytes that cannot be avoided, forward and with the backward
+LEAST = {
+    "batch norm": {"forward": 1.5, "both": 4.0},
+    "batch norm, add, ReLU": {"forward": 2.0, "both": 5.0},
+    "layer norm": {"forward": 1.0, "both": 2.5},
+    "RMS norm": {"forward": 1.0, "both": 2.5},
+    "group norm": {"forward": 1.0, "both": 2.5},
+}
 
 
-def batch_norm_add_relu(functional, x, residual, weight, bias):
-    y = functional.batch_norm(x, None, None, weight, bias, True)
-    return (y + residual).relu()
-
-
-def own_batch_norm_add_relu(x, residual, weight, bias):
-    return own_functional.batch_norm_add_relu(x, residual, None, None, weight, bias, True)
-
-
-def cases(part: str, dry: bool) -> Iterator[tuple[dict, Tensor, int, float, float, dict]]:
-    """Yield what is measured: its row, x, parameters, copies at least (forward, both), rivals."""
+def cases(part: str, dry: bool) -> list[dict]:
+    """What is measured: norm, shape, layout and dtype of each row."""
     if part == "layer_norm":
-        for size in (64,) if dry else (1024, 2048, 4096, 8192, 16384):
-            for name, dtype in DTYPES.items():
-                x = normal((8, size) if dry else (4096, size), dtype)
-                row = {"shape": list(x.shape), "dtype": name}
-                yield row | {"norm": "layer norm"}, x, size, 1.0, 2.5, layer_norms(size)
-                yield row | {"norm": "RMS norm"}, x, size, 1.0, 2.5, rms_norms(size)
-        return
-    shapes = [(32, 4)] if dry else RESNET_50
-    for batch in (2,) if dry else (64, 256):
-        for (channels, height), (layout, memory_format) in (
-            (shape, item) for shape in shapes for item in LAYOUTS.items()
-        ):
-            for name, dtype in DTYPES.items():
-                shape = batch, channels, height, height
-                x = normal(shape, dtype).contiguous(memory_format=memory_format)
-                row = {"shape": list(shape), "layout": layout, "dtype": name}
-                if part == "group_norm":
-                    yield row | {"norm": "group norm"}, x, channels, 1.0, 2.5, group_norms()
-                else:
-                    residual = normal(shape, dtype, seed=1).contiguous(memory_format=memory_format)
-                    yield row | {"norm": "batch norm"}, x, channels, 1.5, 4.0, batch_norms()
-                    fused = batch_norms_add_relu(residual)
-                    yield row | {"norm": "batch norm, add, ReLU"}, x, channels, 2.0, 5.0, fused
+        shapes = [(8, 64)] if dry else [(4096, size) for size in (1024, 2048, 4096, 8192, 16384)]
+        norms, layouts = ("layer norm", "RMS norm"), [None]
+    else:
+        # Group norm is for small batches.
+        batches = (2,) if dry else (64,) if part == "group_norm" else (64, 256)
+        sides = [(32, 4)] if dry else RESNET_50
+        shapes = [(n, channels, side, side) for n in batches for channels, side in sides]
+        layouts = list(LAYOUTS)
+        norms = ("group norm",) if part == "group_norm" else ("batch norm", "batch norm, add, ReLU")
+    return [
+        {"shape": list(shape)} | ({"layout": layout} if layout else {}) | {"dtype": d, "norm": norm}
+        for shape in shapes
+        for layout in layouts
+        for d in DTYPES
+        for norm in norms
+    ]
 
 
-def batch_norms() -> dict[str, Callable]:
-    def of(functional):
-        return lambda x, w, b: functional.batch_norm(x, None, None, w, b, True)
+def tensor(row: dict, seed: int) -> Tensor:
+    memory_format = LAYOUTS[row.get("layout", "NCHW")]
+    return normal(row["shape"], DTYPES[row["dtype"]], seed).contiguous(memory_format=memory_format)
 
-    def without_cudnn(x, w, b):
+
+def rivals(row: dict) -> dict[str, Callable]:
+    """What is compared: functions of x, weight, bias, residual and the two running statistics."""
+    size = tuple(row["shape"][1:])
+    if row["norm"] == "group norm":
+        return torchs_and_own("group_norm", min(GROUPS, row["shape"][1]))
+    if row["norm"] == "layer norm":
+        found = torchs_and_own("layer_norm", size)
+        if liger := liger_function("layer_norm", "LigerLayerNormFunction"):
+            found["Liger"] = lambda x, w, b, *_: liger.apply(x, w, b, 1e-5)
+        return found
+    if row["norm"] == "RMS norm":
+        found = torchs_and_own("rms_norm", size, parameters=1, eps=1e-6)
+        if liger := liger_function("rms_norm", "LigerRMSNormFunction"):
+            found["Liger"] = lambda x, w, *_: liger.apply(x, w, 1e-6)
+        return found
+    if row["norm"] == "batch norm, add, ReLU":
+        return {"bnlib": fused, "torch": chain, "torch.compile": compiled(chain)}
+    own, torchs = batch_norm_of(own_functional), batch_norm_of(torch_functional)
+
+    def without_cudnn(*inputs):
         with torch.backends.cudnn.flags(enabled=False):
-            return torch_functional.batch_norm(x, None, None, w, b, True)
+            return torchs(*inputs)
 
     return {
-        "bnlib": of(own_functional),
-        "torch": of(torch_functional),
+        "bnlib": own,
+        "torch": torchs,
         "torch without cuDNN": without_cudnn,
-        "torch.compile": torch.compile(of(torch_functional), dynamic=False),
+        "torch.compile": compiled(torchs),
     }
 
 
-def batch_norms_add_relu(residual: Tensor) -> dict[str, Callable]:
-    def chain(x, w, b):
-        return batch_norm_add_relu(torch_functional, x, residual, w, b)
+def batch_norm_of(functional) -> Callable:
+    def batch_norm(x, weight, bias, _residual, *running):
+        return functional.batch_norm(x, *running, weight, bias, True)
 
-    return {
-        "bnlib": lambda x, w, b: own_batch_norm_add_relu(x, residual, w, b),
-        "torch": chain,
-        "torch.compile": torch.compile(chain, dynamic=False),
-    }
+    return batch_norm
 
 
-def group_norms() -> dict[str, Callable]:
+def chain(x, weight, bias, residual, *running):
+    return (torch_functional.batch_norm(x, *running, weight, bias, True) + residual).relu()
+
+
+def fused(x, weight, bias, residual, *running):
+    return own_functional.batch_norm_add_relu(x, residual, *running, weight, bias, True)
+
+
+def torchs_and_own(norm: str, size, parameters: int = 2, **options) -> dict[str, Callable]:
     def of(functional):
-        return lambda x, w, b: functional.group_norm(x, min(GROUPS, x.shape[1]), w, b)
+        function = getattr(functional, norm)
+        return lambda x, *others: function(x, size, *others[:parameters], **options)
 
-    compiled = torch.compile(of(torch_functional), dynamic=False)
-    return {
-        "bnlib": of(own_functional),
-        "torch": of(torch_functional),
-        "torch.compile": compiled,
-    }
+    torchs = of(torch_functional)
+    return {"bnlib": of(own_functional), "torch": torchs, "torch.compile": compiled(torchs)}
 
 
-def layer_norms(size: int) -> dict[str, Callable]:
-    def of(functional):
-        return lambda x, w, b: functional.layer_norm(x, (size,), w, b)
-
-    rivals = {"bnlib": of(own_functional), "torch": of(torch_functional)}
-    rivals["torch.compile"] = torch.compile(of(torch_functional), dynamic=False)
-    if liger := liger_function("layer_norm", "LigerLayerNormFunction"):
-        rivals["Liger"] = lambda x, w, b: liger.apply(x, w, b, 1e-5)
-    return rivals
-
-
-def rms_norms(size: int) -> dict[str, Callable]:
-    def of(functional):
-        return lambda x, w, b: functional.rms_norm(x, (size,), w, 1e-6)
-
-    rivals = {"bnlib": of(own_functional), "torch": of(torch_functional)}
-    rivals["torch.compile"] = torch.compile(of(torch_functional), dynamic=False)
-    if liger := liger_function("rms_norm", "LigerRMSNormFunction"):
-        rivals["Liger"] = lambda x, w, b: liger.apply(x, w, 1e-6)
-    return rivals
+def compiled(function: Callable) -> Callable:
+    # The compiler counts shapes by code object, and gives up after eight: each gets its own.
+    code = function.__code__.replace()
+    own = FunctionType(code, function.__globals__, None, None, function.__closure__)
+    return torch.compile(own, dynamic=False)
 
 
 def liger_function(module: str, name: str):
@@ -147,81 +153,146 @@ def liger_function(module: str, name: str):
         return None
 
 
-def normal(shape: tuple[int, ...], dtype: torch.dtype, seed: int = SEED) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator).to(device(), dtype)
+def normal(shape: Sequence[int], dtype: torch.dtype, seed: int) -> Tensor:
+    generator = torch.Generator(device()).manual_seed(SEED + seed)
+    return torch.randn(*shape, generator=generator, device=device()).to(dtype)
 
 
 def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def milliseconds(call: Callable) -> float:
+def milliseconds(call: Callable, cache: Tensor) -> tuple[float, float]:
+    """Return how long the device took for a call, and how long the host took to queue it."""
     if device() == "cpu":
         start = time.perf_counter()
         call()
-        return 1e3 * (time.perf_counter() - start)
+        return 2 * (1e3 * (time.perf_counter() - start),)
     start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    cache.zero_()
+    torch.cuda._sleep(WAIT)
     start.record()
+    queued = time.perf_counter()
     call()
+    queued = time.perf_counter() - queued
     end.record()
     torch.cuda.synchronize()
-    return start.elapsed_time(end)
+    return start.elapsed_time(end), 1e3 * queued
 
 
-def measure(x: Tensor, parameters: int, rivals: dict[str, Callable], rounds: int) -> dict:
-    """Median milliseconds of the copy and of each rival, forward and forward with backward."""
-    torch.compiler.reset()  # or the compiler gives up after eight shapes
-    # Statistics and parameters stay float32 beside bfloat16 activations, as under autocast; row
-    # norms take them in the dtype of x.
-    dtype = x.dtype if x.ndim == 2 else torch.float32
-    weight, bias = (normal((parameters,), dtype, seed).requires_grad_() for seed in (2, 3))
-    leaf = x.clone(memory_format=torch.preserve_format).requires_grad_()
-    dy = torch.randn_like(x)
-    buffer = torch.empty_like(x)
+class Case:
+    """A row, and the calls that are timed for it. Compiled functions stay, inputs do not."""
 
-    def forward(function):
-        with torch.no_grad():
-            function(x, weight, bias)
-
-    def both(function):
-        inputs = (leaf, weight, bias)
-        torch.autograd.grad(function(*inputs), inputs, dy, allow_unused=True)
-
-    calls = {"copy": lambda: buffer.copy_(x)}
-    for name, function in rivals.items():
-        calls[name, "forward"] = lambda function=function: forward(function)
-        calls[name, "both"] = lambda function=function: both(function)
-    times = {key: [] for key in calls}
-    for number in range(-3, rounds):  # three rounds warm up, and compile
-        for key, call in calls.items():
-            spent = milliseconds(call)
-            if number >= 0:
-                times[key].append(spent)
-    return {key: statistics.median(values) for key, values in times.items()}
-
-
-def rows(part: str, rounds: int, dry: bool) -> Iterator[dict]:
-    for row, x, parameters, least_forward, least_both, rivals in cases(part, dry):
+    def __init__(self, row: dict, dry: bool):
+        self.row = row
+        self.functions = rivals(row)
         if dry:
-            rivals = {name: f for name, f in rivals.items() if name in ("bnlib", "torch")}
-        times = measure(x, parameters, rivals, rounds)
-        moved = 2 * x.numel() * x.element_size() / 1e6  # of a copy, in MB: MB / ms is GB/s
-        found = row | {
-            "copy_ms": round(times["copy"], 4),
-            "copy_gb_s": round(moved / times["copy"]),
+            self.functions = {name: self.functions[name] for name in ("bnlib", "torch")}
+
+    def calls(self) -> dict[tuple[str, str], Callable]:
+        row, channels = self.row, self.row["shape"][1]
+        x = tensor(row, seed=0)
+        # Statistics and parameters stay float32 beside bfloat16 activations, as under autocast; row
+        # norms take them in the dtype of x.
+        dtype = torch.float32 if row["norm"].startswith("batch") else x.dtype
+        leaves = (
+            x.requires_grad_(),
+            *(normal((channels,), dtype, n).requires_grad_() for n in (2, 3)),
+        )
+        running = torch.zeros(channels, device=device()), torch.ones(channels, device=device())
+        residual = None
+        if "add" in row["norm"]:
+            residual = tensor(row, seed=1).requires_grad_()
+            leaves += (residual,)
+        dy, buffer = tensor(row, seed=4), torch.empty_like(x)
+
+        def forward(function):
+            return function(*leaves[:3], residual, *running)
+
+        def both(function):
+            torch.autograd.grad(forward(function), leaves, dy, allow_unused=True)
+
+        calls = {("copy", "forward"): lambda: buffer.copy_(x.detach())}
+        for name, function in self.functions.items():
+            calls[name, "forward"] = lambda function=function: forward(function)
+            calls[name, "both"] = lambda function=function: both(function)
+        return calls
+
+    def warm_up(self):
+        for call in self.calls().values():
+            call()
+
+    def measure(self, rounds: int) -> dict:
+        calls = self.calls()
+        cache = torch.empty(CACHE if device() == "cuda" else 1, dtype=torch.uint8, device=device())
+        times = {key: [] for key in calls}
+        for number in range(-2, rounds):
+            for key, call in calls.items():
+                spent = milliseconds(call, cache)
+                if number >= 0:
+                    times[key].append(spent)
+        medians = {
+            key: [statistics.median(t) for t in zip(*values, strict=True)]
+            for key, values in times.items()
         }
-        for way, least in (("forward", least_forward), ("both", least_both)):
-            found[way] = {
-                name: {
-                    "ms": round(times[name, way], 4),
-                    "gb_s": round(least * moved / times[name, way]),
-                    "of_copy": round(least * times["copy"] / times[name, way], 3),
+        copy = medians["copy", "forward"][0]
+        values = prod(self.row["shape"])
+        moved = 2 * values * DTYPES[self.row["dtype"]].itemsize / 1e6  # MB a copy; MB / ms is GB/s
+        found = self.row | {"copy_ms": round(copy, 4), "copy_gb_s": round(moved / copy)}
+        for way, least in LEAST[self.row["norm"]].items():
+            found[way] = {}
+            for name in self.functions:
+                spent, queued = medians[name, way]
+                found[way][name] = {
+                    "ms": round(spent, 4),
+                    "gb_s": round(least * moved / spent),
+                    "of_copy": round(least * copy / spent, 3),
+                    "host_ms": round(queued, 4),
                 }
-                for name in rivals
-            }
-            print(row, way, {n: f["of_copy"] for n, f in found[way].items()}, flush=True)
-        yield found
+            print(self.row, way, {n: f["of_copy"] for n, f in found[way].items()}, flush=True)
+        return found
+
+
+def work(number: int, processes: int, part: str, rounds: int, dry: bool, lock, all_ready, found):
+    """One process's share of the rows: compile for all of them, then measure each in its turn."""
+    mine = list(enumerate(cases(part, dry)))[number::processes]
+    try:
+        ready = [(index, Case(row, dry)) for index, row in mine]
+        for _, case in ready:
+            case.warm_up()
+        if device() == "cuda":
+            torch.cuda.empty_cache()
+        all_ready.wait()
+        for index, case in ready:
+            with lock:
+                found.put((index, case.measure(rounds)))
+                if device() == "cuda":
+                    torch.cuda.empty_cache()
+    except BaseException:
+        all_ready.abort()
+        found.put((number, None))
+        raise
+
+
+def measured(part: str, rounds: int, dry: bool) -> list[dict]:
+    processes = 1 if dry else max(1, min(8, (os.cpu_count() or 1) // 2))
+    context = torch.multiprocessing.get_context("spawn")
+    lock, all_ready, found = context.Lock(), context.Barrier(processes), context.SimpleQueue()
+    workers = [
+        context.Process(target=work, args=(n, processes, part, rounds, dry, lock, all_ready, found))
+        for n in range(processes)
+    ]
+    for worker in workers:
+        worker.start()
+    rows = {}
+    for _ in cases(part, dry):
+        index, row = found.get()
+        if row is None:
+            sys.exit(f"Process {index} of {processes} failed: its error is above.")
+        rows[index] = row
+    for worker in workers:
+        worker.join()
+    return [rows[index] for index in sorted(rows)]
 
 
 def draw(report: dict):
@@ -283,7 +354,7 @@ def main() -> None:
         sys.exit("No GPU can be used (torch.cuda.is_available() is False): nothing was measured.")
     for part in parts:
         start = time.time()
-        found = list(rows(part, 1 if options.dry else options.rounds, options.dry))
+        found = measured(part, 1 if options.dry else options.rounds, options.dry)
         report = provenance(device()) | {
             "unit": "milliseconds; GB/s of the least bytes; share of the copy's bandwidth",
             "seeds": [SEED],

@@ -334,6 +334,7 @@ def part_sums(
     bias,
     mean,
     var,
+    dresidual,
     row_statistics,
     rows,
     dweights,
@@ -355,7 +356,8 @@ def part_sums(
     """Sum dy * x_hat and dy for each channel over a part of its values.
 
     Statistics belong to channels, as in batch norm, or to rows of `row_statistics` (shift, rest,
-    inv_std): to ROWS_PER_SAMPLE of each sample, CHANNELS_PER_ROW channels each.
+    inv_std): to ROWS_PER_SAMPLE of each sample, CHANNELS_PER_ROW channels each. What the ReLU lets
+    through of dy is kept in `dresidual`, if there is one.
     """
     channel = tl.program_id(1) * TILE_CHANNELS + tl.arange(0, TILE_CHANNELS)
     part = tl.program_id(0)
@@ -380,6 +382,8 @@ def part_sums(
             g = _through_relu(
                 g, x, centred, inv_std, weight, bias, y, channel, value, offsets, exists, REPEAT
             )
+        if dresidual is not None:
+            tl.store(dresidual + offsets, g, mask=exists)
         products += tl.where(exists, g * (centred * inv_std), 0.0)
         totals += g
     inside = channel < channels
@@ -420,7 +424,6 @@ def merge_sums(
 @triton.jit
 def gradient_parts(
     x,
-    y,
     dy,
     weight,
     bias,
@@ -429,7 +432,6 @@ def gradient_parts(
     dweight,
     dbias,
     dx,
-    dresidual,
     channels,
     count,
     steps,
@@ -457,10 +459,8 @@ def gradient_parts(
         g = _load(dy, offsets, exists)
         if RELU:
             g = _through_relu(
-                g, x, centred, inv_std, weight, bias, y, channel, value, offsets, exists, REPEAT
+                g, x, centred, inv_std, weight, bias, None, channel, value, offsets, exists, REPEAT
             )
-        if dresidual is not None:
-            tl.store(dresidual + offsets, g, mask=exists)
         without = g - total - centred * inv_std * product
         out = _affine(without, inv_std, weight, None, channel, value, exists, REPEAT, 1, 1)
         tl.store(dx + offsets, out, mask=exists)

@@ -287,6 +287,8 @@ class _BatchNormAddReLU(Function):
         dx, dresidual, dweight, dbias = _gradient(
             x, weight, bias, mean, var, dy, view, eps, relu=True, y=known_y, residual=residual
         )
+        if residual is not None:
+            dresidual = dresidual.to(residual.dtype)
         return dx, dweight, dbias, dresidual, None, None
 
 
@@ -350,7 +352,7 @@ def _gradient(
     """Return dx, dresidual, dweight and dbias."""
     dy = view.like(dy)
     dx = torch.empty_like(x)
-    dresidual = None if residual is None else torch.empty_like(x, dtype=residual.dtype)
+    dresidual = None if residual is None else torch.empty_like(x)
     parameters = [p for p in (weight, bias) if p is not None]
     grads = [None if p is None else torch.empty_like(p) for p in (weight, bias)]
     if _fits_in_tiles(view, parameters):
@@ -361,10 +363,11 @@ def _gradient(
         )
     else:
         wide = torch.empty((2, view.channels), dtype=torch.float64, device=x.device)
-        _sum_parts(x, y, dy, weight, bias, mean, var, wide, grads, view, eps, relu)
+        _sum_parts(x, y, dy, weight, bias, mean, var, dresidual, wide, grads, view, eps, relu)
+        if dresidual is not None:  # it is what the ReLU lets through of dy
+            dy, relu = dresidual, False
         programs.gradient_parts[view.grid(view.element_steps)](
             x,
-            y,
             dy,
             weight,
             bias,
@@ -372,7 +375,6 @@ def _gradient(
             var,
             *wide,
             dx,
-            dresidual,
             view.channels,
             view.count,
             view.element_steps,
@@ -465,12 +467,28 @@ def _whole_gradient(
         repeat=view.repeat * view.parameters,
     )
     _sum_parts(
-        x, None, dy, weight, bias, mean, var, None, grads, channels, eps, False, statistics, view
+        *(x, None, dy, weight, bias, mean, var, None, None, grads, channels, eps, False),
+        statistics,
+        view,
     )
 
 
 def _sum_parts(
-    x, y, dy, weight, bias, mean, var, wide, grads, view, eps, relu, statistics=None, rows=None
+    x,
+    y,
+    dy,
+    weight,
+    bias,
+    mean,
+    var,
+    dresidual,
+    wide,
+    grads,
+    view,
+    eps,
+    relu,
+    statistics=None,
+    rows=None,
 ):
     """Sum dy * x_hat and dy for each channel: into `wide` in float64, and into the grads."""
     steps, tile = view.steps, view.tile
@@ -484,6 +502,7 @@ def _sum_parts(
         bias,
         mean,
         var,
+        dresidual,
         statistics,
         0 if rows is None else rows.channels,
         *sums,
