@@ -141,6 +141,16 @@ def _statistics(mean, var, channel, channels, eps):
 
 
 @triton.jit
+def _move_running(running_mean, running_var, mean, var, channel, inside, count, rate):
+    """running <- (1 - rate) * running + rate * (mean, var * count / (count - 1))"""
+    old = tl.load(running_mean + channel, mask=inside, other=0.0).to(tl.float64)
+    tl.store(running_mean + channel, (old + rate * (mean - old)).to(tl.float32), mask=inside)
+    old = tl.load(running_var + channel, mask=inside, other=0.0).to(tl.float64)
+    new = var * count / (count - 1)
+    tl.store(running_var + channel, (old + rate * (new - old)).to(tl.float32), mask=inside)
+
+
+@triton.jit
 def _parameter(
     pointer,
     channel,
@@ -254,6 +264,9 @@ def merge_moments(
     parts,
     part_size,
     eps,
+    running_mean,
+    running_var,
+    rate,
     INNER: tl.constexpr,
     ONE_SAMPLE: tl.constexpr,
     INDEX: tl.constexpr,
@@ -289,6 +302,10 @@ def merge_moments(
         )
     tl.store(mean + channel, merged_mean, mask=inside)
     tl.store(var + channel, merged_var, mask=inside)
+    if running_mean is not None:
+        _move_running(
+            running_mean, running_var, merged_mean, merged_var, channel, inside, count, rate
+        )
 
 
 @triton.jit
@@ -466,8 +483,8 @@ def gradient_parts(
         tl.store(dx + offsets, out, mask=exists)
 
 
-# Channels of few values, and the rows of layer, RMS, group and instance norm: a program holds all
-# values of some, and reads them from the cache the second time.
+# Channels of few values, and long rows: a program holds all values of some, and reads them from the
+# cache the second time.
 
 
 @triton.jit
@@ -482,6 +499,9 @@ def normalize_whole(
     channels,
     count,
     eps,
+    running_mean,
+    running_var,
+    rate,
     CENTERED: tl.constexpr,
     RELU: tl.constexpr,
     REPEAT: tl.constexpr,
@@ -494,6 +514,7 @@ def normalize_whole(
     TILE_VALUES: tl.constexpr,
 ):
     channel = tl.program_id(0) * TILE_CHANNELS + tl.arange(0, TILE_CHANNELS)
+    inside = channel < channels
     steps = (count + TILE_VALUES - 1) // TILE_VALUES
     own_mean, m2 = _moments(
         x, channel, 0, steps, channels, count, INNER, ONE_SAMPLE, INDEX, TILE_CHANNELS, TILE_VALUES
@@ -506,8 +527,10 @@ def normalize_whole(
     if not CENTERED:
         own_var += own_mean * own_mean  # the mean square; both terms are positive
         own_mean = own_mean * 0.0
-    tl.store(mean + channel, own_mean, mask=channel < channels)
-    tl.store(var + channel, own_var, mask=channel < channels)
+    tl.store(mean + channel, own_mean, mask=inside)
+    tl.store(var + channel, own_var, mask=inside)
+    if running_mean is not None:
+        _move_running(running_mean, running_var, own_mean, own_var, channel, inside, count, rate)
     shift, rest, inv_std = _split(own_mean, own_var, eps)
     for step in range(steps):
         value, offsets, exists = _tile(
@@ -604,6 +627,54 @@ def gradient_whole(
         tl.store(dx + offsets, out, mask=exists)
 
 
+# Rows that fit in a tile: a program holds their values and reads them once.
+
+
+@triton.jit
+def normalize_rows(
+    x,
+    weight,
+    bias,
+    y,
+    mean,
+    var,
+    rows,
+    eps,
+    CENTERED: tl.constexpr,
+    REPEAT: tl.constexpr,
+    PARAMETERS: tl.constexpr,
+    SPAN: tl.constexpr,
+    SIZE: tl.constexpr,
+    INDEX: tl.constexpr,
+    TILE_ROWS: tl.constexpr,
+    TILE_VALUES: tl.constexpr,
+):
+    row = tl.program_id(0) * TILE_ROWS + tl.arange(0, TILE_ROWS)
+    value, offsets, exists = _tile(row, 0, rows, SIZE, SIZE, True, INDEX, TILE_VALUES)
+    _first, place, filled = _tile(row, 0, rows, SIZE, SIZE, True, INDEX, 1)
+    first = _load(x, place, filled)
+    values = _load(x, offsets, exists)
+    # Relative to the first value, as in `_moments`.
+    away = tl.where(exists, values - first, 0.0)
+    middle = tl.sum(away, 1) / SIZE
+    centred = tl.where(exists, away - middle[:, None], 0.0)
+    own_var = (tl.sum(centred * centred, 1) / SIZE).to(tl.float64)
+    own_mean = tl.sum(first, 1).to(tl.float64) + middle.to(tl.float64)
+    if _any_unsafe(own_var, eps):
+        own_mean, own_var = _wide_moments(
+            x, row, rows, SIZE, SIZE, True, INDEX, TILE_ROWS, TILE_VALUES
+        )
+    if not CENTERED:
+        own_var += own_mean * own_mean  # the mean square; both terms are positive
+        own_mean = own_mean * 0.0
+    tl.store(mean + row, own_mean, mask=row < rows)
+    tl.store(var + row, own_var, mask=row < rows)
+    shift, rest, inv_std = _split(own_mean, own_var, eps)
+    centred = values - shift - rest
+    out = _affine(centred, inv_std, weight, bias, row, value, exists, REPEAT, PARAMETERS, SPAN)
+    tl.store(y + offsets, out, mask=exists)
+
+
 @triton.jit
 def gradient_rows(
     x,
@@ -651,13 +722,3 @@ def gradient_rows(
     place = tl.program_id(0) * size + value
     tl.store(dweights + place, tl.sum(products, 0), mask=in_row)
     tl.store(dbiases + place, tl.sum(totals, 0), mask=in_row)
-
-
-@triton.jit
-def move_running(running, batch, channels, rate, factor, TILE: tl.constexpr):
-    """running <- (1 - rate) * running + rate * factor * batch, in float64."""
-    channel = tl.program_id(0) * TILE + tl.arange(0, TILE)
-    inside = channel < channels
-    old = tl.load(running + channel, mask=inside, other=0.0).to(tl.float64)
-    new = tl.load(batch + channel, mask=inside, other=0.0).to(tl.float64)
-    tl.store(running + channel, old + rate * (new * factor - old), mask=inside)

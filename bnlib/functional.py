@@ -85,8 +85,9 @@ def batch_norm(
     if not training:
         mean, var = _along_channels(input, running_mean), _along_channels(input, running_var)
         return _standardize(input, mean, var, weight, bias, eps)
-    y, mean, var = _normalize(input, weight, bias, _batch_axes(input), eps)
-    if running_mean is not None and input.numel() > 0:
+    running = _running(input, running_mean, running_var, momentum)
+    y, mean, var = _normalize(input, weight, bias, _batch_axes(input), eps, running=running)
+    if running_mean is not None and input.numel() > 0 and not (running and running.moved):
         _track(running_mean, running_var, mean, var, input.numel() // mean.numel(), momentum)
     return y
 
@@ -117,10 +118,11 @@ def batch_norm_add_relu(
         x = _in_memory_format(input)
         affine = _along_channels(x, weight), _along_channels(x, bias)
         if training:
-            fused = kernels.batch_norm_add_relu(x, *affine, residual, eps)
+            running = _running(x, running_mean, running_var, momentum)
+            fused = kernels.batch_norm_add_relu(x, *affine, residual, eps, running)
             if fused is not None:
                 y, mean, var = fused
-                if running_mean is not None:
+                if running_mean is not None and not running.moved:
                     count = x.numel() // mean.numel()
                     _track(running_mean, running_var, mean, var, count, momentum)
                 return y
@@ -318,11 +320,15 @@ def _normalize(
     axes: tuple[int, ...],
     eps: float,
     centered: bool = True,
+    running=None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Normalize x over the axes, then scale and shift. Returns y, mean and var."""
+    """Normalize x over the axes, then scale and shift. Returns y, mean and var.
+
+    running is what `_running` gives: a kernel may move the running statistics in passing.
+    """
     if torch.compiler.is_compiling():  # the compiler derives and fuses the backward itself
         return _forward(x, weight, bias, axes, eps, centered)
-    inputs = x, weight, bias, axes, eps, centered
+    inputs = x, weight, bias, axes, eps, centered, running
     if torch._C._are_functorch_transforms_active():
         return _Normalize.apply(*inputs)
     # Past the step that fills in default arguments: there are none, and of a small batch's time it
@@ -360,13 +366,14 @@ class _Normalize(Function):
     """
 
     @staticmethod
-    def forward(x, weight, bias, axes, eps, centered):
+    def forward(x, weight, bias, axes, eps, centered, running):
         inputs = x, weight, bias, axes, eps, centered
-        return _engine(x).normalize(*inputs) or _forward(*inputs)
+        moving = {} if running is None else {"running": running}
+        return _engine(x).normalize(*inputs, **moving) or _forward(*inputs)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        x, weight, bias, *ctx.how = inputs
+        x, weight, bias, *ctx.how, _running = inputs
         _, mean, var = output
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(x, weight, bias, mean, var)
@@ -392,7 +399,7 @@ class _Normalize(Function):
             if dvar is not None:
                 dx = dx + dvar * (x - mean) * 2 / count
             grads = dx.to(x.dtype), _sum_like(weight, dy * x_hat), _sum_like(bias, dy)
-        return *grads, None, None, None
+        return *grads, None, None, None, None
 
     @staticmethod
     def jvp(ctx, x_tangent, weight_tangent, bias_tangent, *_):
@@ -415,7 +422,7 @@ class _Normalize(Function):
         return y_tangent.to(x.dtype), mean_tangent, var_tangent
 
     @staticmethod
-    def vmap(info, in_dims, x, weight, bias, axes, eps, centered):
+    def vmap(info, in_dims, x, weight, bias, axes, eps, centered, running):
         def batch_first(tensor, dim):
             if tensor is None:
                 return None
@@ -423,7 +430,7 @@ class _Normalize(Function):
 
         x, weight, bias = map(batch_first, (x, weight, bias), in_dims)
         x = x.expand(info.batch_size, *x.shape[1:])
-        return _Normalize.apply(x, weight, bias, axes, eps, centered), (0, 0, 0)
+        return _Normalize.apply(x, weight, bias, axes, eps, centered, None), (0, 0, 0)
 
 
 def _standard_score(x, mean, var, eps):
@@ -459,12 +466,16 @@ def _standardize(x, mean, var, weight, bias, eps):
     return y.to(x.dtype)
 
 
+def _running(x, running_mean, running_var, momentum):
+    """The running statistics as a kernel takes them, or None where no kernel will see x."""
+    if running_mean is None or torch.compiler.is_compiling():
+        return None
+    kernels = _kernels(x)
+    return kernels and kernels.Running(running_mean, running_var, momentum)
+
+
 def _track(running_mean, running_var, mean, var, count, momentum):
     """Move the running statistics toward the batch's; count values make var unbiased."""
-    if not torch.compiler.is_compiling():
-        kernels = _kernels(running_mean)
-        if kernels and kernels.track(running_mean, running_var, mean, var, count, momentum):
-            return
     with torch.no_grad():
         for running, batch in ((running_mean, mean), (running_var, var * (count / (count - 1)))):
             running.copy_((1 - momentum) * running + momentum * batch.reshape(running.shape))

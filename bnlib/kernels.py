@@ -13,7 +13,7 @@ The Triton programs themselves are in `bnlib._triton_kernels`.
 
 import os
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property, lru_cache
 from math import prod
 
 import torch
@@ -29,17 +29,18 @@ from . import _triton_kernels as programs
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 TILE = 2048  # values that a program works on at a time
 ROW_TILE = 4096  # the same where it holds whole rows or channels
-LANE_VALUES = 16  # values of a tile to a thread
+LANE_BYTES = 64  # of a tile to a thread
 MOST_STEPS = 32  # tiles in a row that one lane sees: its float32 sums stay short
 PROGRAMS = 1024  # enough to fill a large GPU; a channel is split into parts until there are
 MOST_ELEMENT_STEPS = 4
-WHOLE_VALUES = 16384  # of a channel of batch norm, at most, for a program to hold all of them ...
-WHOLE_PROGRAMS = 128  # ... if there are at least so many programs
-LARGEST_ROW_TILE = 16384  # of a row norm's backward that reads once
+WHOLE_VALUES = 65536  # of a channel of batch norm, at most, for a program to hold all of them ...
+WHOLE_VALUES_LAST = 4096  # ... in channels_last, where it holds eight channels ...
+WHOLE_PROGRAMS = 64  # ... if there are at least so many programs
+LARGEST_ROW_TILE = 16384
+MERGE_TILE = (4, 512)  # channels and parts
 EPS_RANGE = (1e-30, 1e30)  # eps travels as float32
 LARGEST_INDEX = 2**31 - 2**20  # int32, with room for the last tiles
 LARGEST_GRID = 65535  # along the second axis
-MERGE_TILE = (16, 128)  # channels and parts
 
 
 @dataclass(frozen=True)
@@ -53,27 +54,36 @@ class _View:
     parameters: int = 1  # different ones in a channel; as many for a row of layer norm as values
     rows: bool = False  # each channel is normalized by itself, and samples is 1
     channels_last: bool = False
+    itemsize: int = 4  # bytes of a value
 
-    @property
+    @cached_property
     def count(self) -> int:
         return self.samples * self.inner
 
-    @property
+    @cached_property
+    def in_tile(self) -> bool:
+        """Whether a tile can hold a row."""
+        return self.rows and self.inner <= LARGEST_ROW_TILE
+
+    @cached_property
     def whole(self) -> bool:
         """Whether a program holds all values of its channels."""
+        if self.rows:
+            return True
         groups = triton.cdiv(self.channels, self._whole_tile[0])
-        return self.rows or (self.count <= WHOLE_VALUES and groups >= WHOLE_PROGRAMS)
+        most = WHOLE_VALUES_LAST if self.inner == 1 else WHOLE_VALUES
+        return self.count <= most and groups >= WHOLE_PROGRAMS
 
-    @property
+    @cached_property
     def _whole_tile(self) -> tuple[int, int]:
         values = triton.next_power_of_2(self.count)
         if self.inner == 1 and not self.rows:
-            channels = min(16, triton.next_power_of_2(self.channels))
+            channels = min(8, triton.next_power_of_2(self.channels))
             return channels, min(ROW_TILE // channels, values)
-        values = min(ROW_TILE, values)
-        return max(1, min(16, 1024 // values)), values
+        values = min(LARGEST_ROW_TILE if self.in_tile else ROW_TILE, values)
+        return max(1, min(16, (TILE if self.in_tile else 1024) // values)), values
 
-    @property
+    @cached_property
     def tile(self) -> tuple[int, int]:
         """Channels and values that lie side by side in memory, in powers of two."""
         if self.whole:
@@ -85,34 +95,49 @@ class _View:
         values = min(TILE, values)
         return min(channels, TILE // values), values
 
-    @property
+    @cached_property
+    def warps(self) -> int:
+        """Of a program: as many as leave each thread enough to load at a time."""
+        lane = LANE_BYTES // 4
+        if self.whole and not self.rows:
+            lane = LANE_BYTES // 8  # x is read a second time, and more threads hide the wait
+        elif self.channels_last:
+            lane = LANE_BYTES // self.itemsize
+        return max(1, min(16, prod(self.tile) // (32 * lane)))
+
+    @cached_property
     def layout(self) -> tuple:
         """INNER, ONE_SAMPLE and INDEX of the programs."""
         size = self.samples * self.channels * self.inner
         return self.inner, self.samples == 1, tl.int64 if size > LARGEST_INDEX else tl.int32
 
-    @property
+    @cached_property
     def affine(self) -> tuple[int, int, int]:
         """REPEAT, PARAMETERS and SPAN of the programs."""
         return self.repeat, self.parameters, max(1, self.inner // self.parameters)
 
-    @property
+    @cached_property
     def element_steps(self) -> int:
         """Tiles to a program of an elementwise pass, which pays for float64 roots only once."""
         return min(MOST_ELEMENT_STEPS, triton.cdiv(self.count, self.tile[1]))
 
-    @property
+    @cached_property
     def steps(self) -> int:
         """Tiles to a part: as many as leave enough programs for the whole GPU."""
         tiles = triton.cdiv(self.count, self.tile[1])
         groups = triton.cdiv(self.channels, self.tile[0])
         return max(1, min(MOST_STEPS, tiles, tiles * groups // PROGRAMS))
 
-    def grid(self, steps: int) -> tuple[int, int]:
-        channels, values = self.tile
-        return triton.cdiv(self.count, steps * values), triton.cdiv(self.channels, channels)
+    @cached_property
+    def grid(self) -> tuple[int, int]:
+        """Parts, and groups of channels."""
+        return triton.cdiv(self.count, self.steps * self.tile[1]), self.whole_grid[0]
 
-    @property
+    @cached_property
+    def element_grid(self) -> tuple[int, int]:
+        return triton.cdiv(self.count, self.element_steps * self.tile[1]), self.whole_grid[0]
+
+    @cached_property
     def whole_grid(self) -> tuple[int]:
         return (triton.cdiv(self.channels, self.tile[0]),)
 
@@ -121,6 +146,25 @@ class _View:
         if tensor is None or not self.channels_last:
             return None if tensor is None else tensor.contiguous()
         return tensor.movedim(1, -1).contiguous().movedim(-1, 1)
+
+
+@dataclass
+class Running:
+    """Statistics that batch norm moves toward those of a batch; `normalize` says if it has `moved`.
+
+    running <- (1 - momentum) * running + momentum * (mean, var * n / (n - 1))
+    """
+
+    mean: Tensor
+    var: Tensor
+    momentum: float
+    moved: bool = False
+
+    def __post_init__(self):
+        buffers = self.mean, self.var
+        self.can_be_moved = isinstance(self.momentum, int | float) and all(
+            _is_plain(b) and b.dtype == torch.float32 and b.is_contiguous() for b in buffers
+        )
 
 
 def normalize(
@@ -132,6 +176,7 @@ def normalize(
     centered: bool = True,
     residual: Tensor | None = None,
     relu: bool = False,
+    running: Running | None = None,
 ) -> tuple[Tensor, Tensor, Tensor] | None:
     """Normalize x over the axes, scale and shift, then add and cut, in as few passes as can be.
 
@@ -141,7 +186,8 @@ def normalize(
     weight, bias  None, or of as many dimensions as x and broadcastable to it
     axes          counted from the end: all but the channels' (batch norm), or the last ones
     centered      False leaves the mean out, as RMS norm does
-    residual      shaped like x, or None; it and relu are for batch norm alone
+    residual      shaped like x, or None; it, relu and running are for batch norm alone
+    running       statistics to move in passing, or None
     Returns y like x, mean and var in float64 with size 1 along the axes; None if not covered.
     """
     if _rows_are_scattered(x, axes):
@@ -152,7 +198,27 @@ def normalize(
         return None
     y = torch.empty_like(x)
     mean, var = torch.empty((2, view.channels), dtype=torch.float64, device=x.device)
-    if view.whole:
+    moving = None, None, 0.0
+    if running is not None and running.can_be_moved:
+        moving = running.mean, running.var, float(running.momentum)
+    if view.in_tile:
+        programs.normalize_rows[view.whole_grid](
+            x,
+            weight,
+            bias,
+            y,
+            mean,
+            var,
+            view.channels,
+            eps,
+            centered,
+            *view.affine,
+            view.inner,
+            view.layout[-1],
+            *view.tile,
+            num_warps=view.warps,
+        )
+    elif view.whole:
         programs.normalize_whole[view.whole_grid](
             x,
             view.like(residual),
@@ -164,16 +230,20 @@ def normalize(
             view.channels,
             view.count,
             eps,
+            *moving,
             centered,
             relu,
             *view.affine,
             *view.layout,
             *view.tile,
-            num_warps=_warps(view.tile),
+            num_warps=view.warps,
         )
     else:
-        _channel_moments(x, mean, var, view, eps)
+        _channel_moments(x, mean, var, view, eps, moving)
         _normalize_by(x, residual, weight, bias, mean, var, y, view, eps, relu)
+    if moving[0] is not None:
+        torch.autograd.graph.increment_version(moving[:2])
+        running.moved = True
     kept = [1 if axis in axes else x.shape[axis] for axis in range(-x.ndim, 0)]
     return y, mean.view(kept), var.view(kept)
 
@@ -225,28 +295,13 @@ def standardize(
     return y
 
 
-def track(
-    running_mean: Tensor, running_var: Tensor, mean: Tensor, var: Tensor, count: int, momentum
-) -> bool:
-    """Move the running statistics toward those of a batch of `count` values; False if not covered.
-
-    running <- (1 - momentum) * running + momentum * (mean, var * count / (count - 1))
-    """
-    running = running_mean, running_var
-    covered = all(map(_is_plain, (*running, mean, var))) and not is_in_torch_dispatch_mode()
-    if not covered or not all(r.is_contiguous() for r in running) or not mean.is_contiguous():
-        return False
-    if not isinstance(momentum, int | float) or not var.is_contiguous():
-        return False
-    for buffer, batch, factor in (running_mean, mean, 1.0), (running_var, var, count / (count - 1)):
-        grid = (triton.cdiv(buffer.numel(), 1024),)
-        programs.move_running[grid](buffer, batch, buffer.numel(), float(momentum), factor, 1024)
-        torch.autograd.graph.increment_version(buffer)
-    return True
-
-
 def batch_norm_add_relu(
-    x: Tensor, weight: Tensor | None, bias: Tensor | None, residual: Tensor | None, eps: float
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    residual: Tensor | None,
+    eps: float,
+    running: Running | None = None,
 ) -> tuple[Tensor, Tensor, Tensor] | None:
     """Batch norm in training, plus residual, then ReLU, fused forward and backward.
 
@@ -255,6 +310,7 @@ def batch_norm_add_relu(
     x             (N, C, *spatial), contiguous or channels_last
     weight, bias  (1, C, 1, ...), or None
     residual      shaped like x, or None
+    running       statistics to move in passing, or None
     Returns y, differentiable, and mean and var, which are not; None if not covered. The ReLU's
     mask is not stored: the backward reads it off y, or computes it again where that costs less.
     Gradients of gradients come from the formulas of `bnlib.functional`.
@@ -263,13 +319,13 @@ def batch_norm_add_relu(
     view = _view(x, weight, bias, axes, eps)
     if view is None or view.rows or not _is_plain(residual):
         return None
-    return _BatchNormAddReLU.apply(x, weight, bias, residual, axes, eps)
+    return _BatchNormAddReLU.apply(x, weight, bias, residual, axes, eps, running)
 
 
 class _BatchNormAddReLU(Function):
     @staticmethod
-    def forward(ctx, x, weight, bias, residual, axes, eps):
-        y, mean, var = normalize(x, weight, bias, axes, eps, residual=residual, relu=True)
+    def forward(ctx, x, weight, bias, residual, axes, eps, running):
+        y, mean, var = normalize(x, weight, bias, axes, eps, True, residual, True, running)
         ctx.save_for_backward(x, weight, bias, residual, mean, var, y)
         ctx.how = axes, eps
         ctx.mark_non_differentiable(mean, var)
@@ -281,7 +337,7 @@ class _BatchNormAddReLU(Function):
         axes, eps = ctx.how
         if torch.is_grad_enabled():  # these gradients will be differentiated
             grads = _differentiable_gradient(x, weight, bias, residual, axes, eps, dy)
-            return *grads, None, None
+            return *grads, None, None, None
         view = _view(x, weight, bias, axes, eps)
         known_y = None if residual is None else y
         dx, dresidual, dweight, dbias = _gradient(
@@ -289,7 +345,7 @@ class _BatchNormAddReLU(Function):
         )
         if residual is not None:
             dresidual = dresidual.to(residual.dtype)
-        return dx, dweight, dbias, dresidual, None, None
+        return dx, dweight, dbias, dresidual, None, None, None
 
 
 def _differentiable_gradient(x, weight, bias, residual, axes, eps, dy):
@@ -303,30 +359,36 @@ def _differentiable_gradient(x, weight, bias, residual, axes, eps, dy):
     return [next(grads) if t is not None and t.requires_grad else None for t in inputs]
 
 
-def _warps(tile: tuple[int, int]) -> int:
-    return max(1, min(32, prod(tile) // (32 * LANE_VALUES)))
-
-
 @cache
 def _processors(device: torch.device) -> int:
     return 2 if INTERPRETED else torch.cuda.get_device_properties(device).multi_processor_count
 
 
-def _channel_moments(x, mean, var, view, eps):
-    steps, grid = view.steps, view.grid(view.steps)
-    means, m2s = torch.empty((2, grid[0], view.channels), dtype=torch.float64, device=x.device)
+def _channel_moments(x, mean, var, view, eps, moving):
+    parts = view.grid[0]
+    means, m2s = torch.empty((2, parts, view.channels), dtype=torch.float64, device=x.device)
     shape = view.channels, view.count
-    programs.part_moments[grid](
-        x, means, m2s, *shape, steps, *view.layout, *view.tile, num_warps=_warps(view.tile)
+    programs.part_moments[view.grid](
+        x, means, m2s, *shape, view.steps, *view.layout, *view.tile, num_warps=view.warps
     )
-    part_size = steps * view.tile[1]
     programs.merge_moments[(triton.cdiv(view.channels, MERGE_TILE[0]),)](
-        x, means, m2s, mean, var, *shape, grid[0], part_size, eps, *view.layout, *MERGE_TILE
+        x,
+        means,
+        m2s,
+        mean,
+        var,
+        *shape,
+        parts,
+        view.steps * view.tile[1],
+        eps,
+        *moving,
+        *view.layout,
+        *MERGE_TILE,
     )
 
 
 def _normalize_by(x, residual, weight, bias, mean, var, y, view, eps, relu):
-    programs.normalize_parts[view.grid(view.element_steps)](
+    programs.normalize_parts[view.element_grid](
         x,
         view.like(residual),
         weight,
@@ -342,7 +404,7 @@ def _normalize_by(x, residual, weight, bias, mean, var, y, view, eps, relu):
         view.channels,
         *view.layout,
         *view.tile,
-        num_warps=_warps(view.tile),
+        num_warps=view.warps,
     )
 
 
@@ -355,7 +417,7 @@ def _gradient(
     dresidual = None if residual is None else torch.empty_like(x)
     parameters = [p for p in (weight, bias) if p is not None]
     grads = [None if p is None else torch.empty_like(p) for p in (weight, bias)]
-    if _fits_in_tiles(view, parameters):
+    if parameters and view.in_tile and view.repeat == 1 and view.parameters == view.inner > 1:
         _row_gradient(x, dy, weight, mean, var, dx, *grads, view, eps, centered)
     elif view.whole:
         _whole_gradient(
@@ -366,7 +428,7 @@ def _gradient(
         _sum_parts(x, y, dy, weight, bias, mean, var, dresidual, wide, grads, view, eps, relu)
         if dresidual is not None:  # it is what the ReLU lets through of dy
             dy, relu = dresidual, False
-        programs.gradient_parts[view.grid(view.element_steps)](
+        programs.gradient_parts[view.element_grid](
             x,
             dy,
             weight,
@@ -383,27 +445,18 @@ def _gradient(
             view.channels,
             *view.layout,
             *view.tile,
-            num_warps=_warps(view.tile),
+            num_warps=view.warps,
         )
     return dx, dresidual, *grads
 
 
-def _fits_in_tiles(view: _View, parameters: list[Tensor]) -> bool:
-    """Whether these are rows with a parameter to each value, and a tile can hold one."""
-    one_each = view.rows and view.repeat == 1 and view.parameters == view.inner > 1
-    return bool(parameters) and one_each and view.inner <= LARGEST_ROW_TILE
-
-
 def _row_gradient(x, dy, weight, mean, var, dx, dweight, dbias, view, eps, centered):
-    values = triton.next_power_of_2(view.inner)
-    tile = max(1, min(16, TILE // values)), values
-    # One part to each multiprocessor, or two of small tiles: few sums to write, and to read again.
-    most = _processors(x.device) * max(1, min(4, 8192 // prod(tile)))
-    tiles = triton.cdiv(view.channels, tile[0])
+    # As many parts as run at a time: few sums to write, and to read again.
+    most = _processors(x.device) * max(1, min(4, 8192 // prod(view.tile)))
+    tiles = view.whole_grid[0]
     steps = min(MOST_STEPS, triton.cdiv(tiles, most))
     parts = triton.cdiv(tiles, steps)
     sums = torch.empty((2, parts, view.inner), device=x.device)
-    index = view.layout[-1]
     programs.gradient_rows[(parts,)](
         x,
         dy,
@@ -417,9 +470,9 @@ def _row_gradient(x, dy, weight, mean, var, dx, dweight, dbias, view, eps, cente
         steps,
         eps,
         centered,
-        index,
-        *tile,
-        num_warps=_warps(tile),
+        view.layout[-1],
+        *view.tile,
+        num_warps=max(view.warps, prod(view.tile) // 512),
     )
     _merge_sums(sums, None, dweight, dbias)
 
@@ -453,7 +506,7 @@ def _whole_gradient(
         *view.affine,
         *view.layout,
         *view.tile,
-        num_warps=_warps(view.tile),
+        num_warps=view.warps,
     )
     if not given:
         return
@@ -491,10 +544,8 @@ def _sum_parts(
     rows=None,
 ):
     """Sum dy * x_hat and dy for each channel: into `wide` in float64, and into the grads."""
-    steps, tile = view.steps, view.tile
-    grid = view.grid(steps)
-    sums = torch.empty((2, grid[0], view.channels), device=x.device)
-    programs.part_sums[grid](
+    sums = torch.empty((2, view.grid[0], view.channels), device=x.device)
+    programs.part_sums[view.grid](
         x,
         y,
         dy,
@@ -508,15 +559,15 @@ def _sum_parts(
         *sums,
         view.channels,
         view.count,
-        steps,
+        view.steps,
         eps,
         relu,
         view.channels,
         *view.layout,
-        *tile,
+        *view.tile,
         0 if rows is None else rows.repeat,
         1 if rows is None else rows.parameters,
-        num_warps=_warps(tile),
+        num_warps=view.warps,
     )
     _merge_sums(sums, wide, *grads)
 
@@ -554,12 +605,19 @@ def _rows_are_scattered(x: Tensor, axes: tuple[int, ...]) -> bool:
 
 
 def _channels(x: Tensor) -> _View | None:
-    samples, channels, *inner = x.shape
-    if prod(inner) > 1 and x.is_contiguous():
-        return _View(samples, channels, prod(inner), repeat=channels)
+    if x.is_contiguous() and prod(x.shape[2:]) > 1:
+        return _channels_of(tuple(x.shape), False, x.itemsize)
     if x.movedim(1, -1).is_contiguous():
-        return _View(samples * prod(inner), channels, 1, repeat=channels, channels_last=True)
+        return _channels_of(tuple(x.shape), True, x.itemsize)
     return None
+
+
+@lru_cache(1024)
+def _channels_of(shape: tuple[int, ...], channels_last: bool, itemsize: int) -> _View:
+    samples, channels, *inner = shape
+    if channels_last:
+        samples, inner = samples * prod(inner), ()
+    return _View(samples, channels, prod(inner), channels, 1, False, channels_last, itemsize)
 
 
 def _rows(x: Tensor, weight: Tensor | None, bias: Tensor | None, kept: list[int]) -> _View | None:
@@ -569,17 +627,24 @@ def _rows(x: Tensor, weight: Tensor | None, bias: Tensor | None, kept: list[int]
     shapes = {tuple(p.shape) for p in (weight, bias) if p is not None}
     if len(shapes) > 1:
         return None
-    rows, size = prod(x.shape[:first]), prod(x.shape[first:])
-    if not shapes:
-        return _View(1, rows, size, repeat=1, rows=True)
-    shape = shapes.pop()
-    outer, inner = _without_leading_ones(shape[:first]), shape[first:]
+    return _rows_of(tuple(x.shape), first, shapes.pop() if shapes else None, x.itemsize)
+
+
+@lru_cache(1024)
+def _rows_of(
+    shape: tuple[int, ...], first: int, parameter_shape: tuple[int, ...] | None, itemsize: int
+) -> _View | None:
+    """Rows of a shape whose dimensions from `first` on are normalized together."""
+    rows, size = prod(shape[:first]), prod(shape[first:])
+    if parameter_shape is None:
+        return _View(1, rows, size, repeat=1, rows=True, itemsize=itemsize)
+    outer, inner = _without_leading_ones(parameter_shape[:first]), parameter_shape[first:]
     repeat, parameters = prod(outer), prod(inner)
-    repeats = outer == tuple(x.shape[first - len(outer) : first])
-    covers = prod(x.shape[first:][: len(_without_trailing_ones(inner))]) == parameters
+    repeats = outer == shape[first - len(outer) : first]
+    covers = prod(shape[first:][: len(_without_trailing_ones(inner))]) == parameters
     if not (repeats and covers) or repeat * parameters > LARGEST_GRID * 64:
         return None
-    return _View(1, rows, size, repeat=repeat, parameters=parameters, rows=True)
+    return _View(1, rows, size, repeat, parameters, rows=True, itemsize=itemsize)
 
 
 def _without_leading_ones(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -122,10 +122,18 @@ def answered(monkeypatch):
     return names
 
 
+def shrink(monkeypatch, **limits):
+    """Cut the work otherwise, as larger tensors would be."""
+    for name, value in limits.items():
+        monkeypatch.setattr(kernels, name, value)
+    for views in kernels._channels_of, kernels._rows_of:
+        monkeypatch.setattr(kernels, views.__name__, views.__wrapped__)
+
+
 @pytest.fixture(params=["in parts", "whole"])
 def cut(request, monkeypatch):
     """Whether channels are spread over programs, or each is in one."""
-    monkeypatch.setattr(kernels, "WHOLE_PROGRAMS", 1 if request.param == "whole" else 10**9)
+    shrink(monkeypatch, WHOLE_PROGRAMS=1 if request.param == "whole" else 10**9)
 
 
 @pytest.mark.parametrize(("dtype", "kappa"), CASES)
@@ -146,11 +154,7 @@ def test_errors_stay_within_the_bounds(layout, dtype, kappa, cut, answered):
 @pytest.mark.parametrize("layout", ["batch norm (N, C, H, W)", "batch norm (N, C)", "layer norm"])
 def test_many_parts_of_several_tiles(layout, monkeypatch):
     """As on tensors too large for the interpreter: few channels, split, merged by Chan."""
-    monkeypatch.setattr(kernels, "TILE", 64)
-    monkeypatch.setattr(kernels, "ROW_TILE", 16)
-    monkeypatch.setattr(kernels, "PROGRAMS", 2)
-    monkeypatch.setattr(kernels, "MOST_STEPS", 3)
-    monkeypatch.setattr(kernels, "LARGEST_ROW_TILE", 16)
+    shrink(monkeypatch, TILE=64, ROW_TILE=16, PROGRAMS=2, MOST_STEPS=3, LARGEST_ROW_TILE=16)
     norm, x, weight, bias, dy = draw(layout, mean=3e3, std=3)
     own = evaluate(own_functional, norm, x, weight, bias, dy)
     assert_within(TOLERANCES["float32"], own, exactly(norm, x, weight, bias, dy), dy, 1e3)

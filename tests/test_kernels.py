@@ -141,7 +141,9 @@ def test_every_program_compiles_for_a_gpu(compilers):
         affine = channels(shape[1]), channels(shape[1])
         mean, var = forward_and_backward(x, *affine, batch)
         kernels.standardize(x, mean, var, *affine, batch, 1e-5)
-        y = kernels.batch_norm_add_relu(x.requires_grad_(), *affine, x.detach(), 1e-5)[0]
+        running = kernels.Running(torch.zeros(shape[1]), torch.ones(shape[1]), 0.1)
+        y, *_ = kernels.batch_norm_add_relu(x.requires_grad_(), *affine, x.detach(), 1e-5, running)
+        assert running.moved
         y.sum().backward()
     for size, dtype, centered in (1000, torch.bfloat16, True), (40_000, torch.float32, False):
         weight = torch.ones(1, size, dtype=dtype)
@@ -149,6 +151,4 @@ def test_every_program_compiles_for_a_gpu(compilers):
         forward_and_backward(torch.zeros(8, size, dtype=dtype), weight, bias, (-1,), centered)
     weight = torch.ones(1, 8, 4, 1, 1)
     forward_and_backward(torch.zeros(4, 8, 4, 7, 7).bfloat16(), weight, weight, positions)
-    running = torch.zeros(2, 64)
-    assert kernels.track(*running, *torch.zeros(2, 64, dtype=torch.float64), 9, 0.1)
     assert [name for name, compiler in compilers.items() if compiler.compiled == 0] == []
