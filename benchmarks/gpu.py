@@ -38,7 +38,7 @@ RESULTS = Path(__file__).parent / "results"
 ROUNDS = 15
 SEED = 0
 CACHE = 256 * 2**20  # bytes, more than any GPU's cache holds
-WAIT = 2_000_000  # clock ticks, about a millisecond, in which a call is queued
+TICKS = 2_000_000  # of a GPU's clock in a millisecond
 # Channels and height of the batch norms of a ResNet-50 for images of 224 x 224.
 RESNET_50 = [
     *((64, 112), (64, 56), (256, 56), (128, 56), (128, 28), (512, 28)),
@@ -162,15 +162,18 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def milliseconds(call: Callable, cache: Tensor) -> tuple[float, float]:
-    """Return how long the device took for a call, and how long the host took to queue it."""
+def milliseconds(call: Callable, cache: Tensor, wait: float) -> tuple[float, float]:
+    """Return how long the device took for a call, and how long the host took to queue it.
+
+    The device waits first, for about `wait` milliseconds, in which the call should be queued.
+    """
     if device() == "cpu":
         start = time.perf_counter()
         call()
         return 2 * (1e3 * (time.perf_counter() - start),)
     start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     cache.zero_()
-    torch.cuda._sleep(WAIT)
+    torch.cuda._sleep(int(TICKS * wait))
     start.record()
     queued = time.perf_counter()
     call()
@@ -225,10 +228,11 @@ class Case:
     def measure(self, rounds: int) -> dict:
         calls = self.calls()
         cache = torch.empty(CACHE if device() == "cuda" else 1, dtype=torch.uint8, device=device())
-        times = {key: [] for key in calls}
+        times, waits = {key: [] for key in calls}, dict.fromkeys(calls, 5.0)
         for number in range(-2, rounds):
             for key, call in calls.items():
-                spent = milliseconds(call, cache)
+                spent = milliseconds(call, cache, waits[key])
+                waits[key] = min(1.5 * spent[1] + 0.2, 5.0)
                 if number >= 0:
                     times[key].append(spent)
         medians = {
