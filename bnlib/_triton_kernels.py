@@ -98,18 +98,22 @@ def _wide_moments(
     TILE_CHANNELS: tl.constexpr,
     TILE_VALUES: tl.constexpr,
 ):
-    """Return mean and var of each channel in float64, by two passes: for any finite values."""
+    """Return mean and var of each channel in float64, by two passes: for any finite values.
+
+    It is rare, and takes narrow tiles: wide ones would cost registers where they are not needed.
+    """
+    NARROW: tl.constexpr = min(TILE_VALUES, 512)
     total = tl.zeros((TILE_CHANNELS,), tl.float64)
-    for start in range(0, count, TILE_VALUES):
+    for start in range(0, count, NARROW):
         _value, offsets, exists = _tile(
-            channel, start, channels, count, INNER, ONE_SAMPLE, INDEX, TILE_VALUES
+            channel, start, channels, count, INNER, ONE_SAMPLE, INDEX, NARROW
         )
         total += tl.sum(_load(x, offsets, exists).to(tl.float64), 1)
     mean = total / count
     squares = tl.zeros((TILE_CHANNELS,), tl.float64)
-    for start in range(0, count, TILE_VALUES):
+    for start in range(0, count, NARROW):
         _value, offsets, exists = _tile(
-            channel, start, channels, count, INNER, ONE_SAMPLE, INDEX, TILE_VALUES
+            channel, start, channels, count, INNER, ONE_SAMPLE, INDEX, NARROW
         )
         centred = _load(x, offsets, exists).to(tl.float64) - mean[:, None]
         squares += tl.sum(tl.where(exists, centred * centred, 0.0), 1)

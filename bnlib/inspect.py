@@ -301,7 +301,8 @@ def _unsynchronized(patient: _Patient) -> Iterator[Finding]:
             continue
         workers = wrapper.process_group.size()
         plain = [n for n, m in patient.by_batch().items() if not _is_synchronized(m)]
-        if workers > 1 and plain and not wrapper.forward_sync_buffers:
+        # The older name of forward_sync_buffers, which torch had no other for before 2.13.
+        if workers > 1 and plain and not wrapper.broadcast_buffers:
             yield _finding("unbroadcast", plain, workers=workers)
         elif workers > 1 and (few := patient.few_of_many()):
             samples = max(few.values())

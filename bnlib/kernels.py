@@ -28,15 +28,13 @@ from . import _triton_kernels as programs
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 TILE = 2048  # values that a program works on at a time
-ROW_TILE = 4096  # the same where it holds whole rows or channels
-LANE_BYTES = 64  # of a tile to a thread
+ROW_TILE = 4096  # the same where it holds whole rows or channels; twice as many of long channels
 MOST_STEPS = 32  # tiles in a row that one lane sees: its float32 sums stay short
 PROGRAMS = 1024  # enough to fill a large GPU; a channel is split into parts until there are
 MOST_ELEMENT_STEPS = 4
-WHOLE_VALUES = 65536  # of a channel of batch norm, at most, for a program to hold all of them ...
-WHOLE_VALUES_LAST = 4096  # ... in channels_last, where it holds eight channels ...
-WHOLE_PROGRAMS = 64  # ... if there are at least so many programs
-LARGEST_ROW_TILE = 16384
+WHOLE_VALUES = 2**18  # of a channel of batch norm, at most, for a program to hold all of them ...
+WHOLE_PROGRAMS = 256  # ... if there are at least so many programs
+LARGEST_ROW_TILE = 16384  # of rows with a parameter to each value
 MERGE_TILE = (4, 512)  # channels and parts
 EPS_RANGE = (1e-30, 1e30)  # eps travels as float32
 LARGEST_INDEX = 2**31 - 2**20  # int32, with room for the last tiles
@@ -63,25 +61,26 @@ class _View:
     @cached_property
     def in_tile(self) -> bool:
         """Whether a tile can hold a row."""
-        return self.rows and self.inner <= LARGEST_ROW_TILE
+        most = LARGEST_ROW_TILE if self.parameters == self.inner else ROW_TILE
+        return self.rows and self.inner <= most
 
     @cached_property
     def whole(self) -> bool:
-        """Whether a program holds all values of its channels."""
-        if self.rows:
-            return True
+        """Whether a program holds all values of its channels: not in channels_last, where it would
+        load too few neighbours at a time."""
+        if self.rows or self.inner == 1:
+            return self.rows
         groups = triton.cdiv(self.channels, self._whole_tile[0])
-        most = WHOLE_VALUES_LAST if self.inner == 1 else WHOLE_VALUES
-        return self.count <= most and groups >= WHOLE_PROGRAMS
+        return self.count <= WHOLE_VALUES and groups >= WHOLE_PROGRAMS
 
     @cached_property
     def _whole_tile(self) -> tuple[int, int]:
         values = triton.next_power_of_2(self.count)
-        if self.inner == 1 and not self.rows:
-            channels = min(8, triton.next_power_of_2(self.channels))
-            return channels, min(ROW_TILE // channels, values)
-        values = min(LARGEST_ROW_TILE if self.in_tile else ROW_TILE, values)
-        return max(1, min(16, (TILE if self.in_tile else 1024) // values)), values
+        if self.in_tile:
+            return max(1, min(16, TILE // values)), values
+        long = not self.rows and self.count > 4 * ROW_TILE
+        values = min(2 * ROW_TILE if long else ROW_TILE, values)
+        return max(1, min(16, 1024 // values)), values
 
     @cached_property
     def tile(self) -> tuple[int, int]:
@@ -97,13 +96,15 @@ class _View:
 
     @cached_property
     def warps(self) -> int:
-        """Of a program: as many as leave each thread enough to load at a time."""
-        lane = LANE_BYTES // 4
-        if self.whole and not self.rows:
-            lane = LANE_BYTES // 8  # x is read a second time, and more threads hide the wait
+        """Of a program: as many as leave a thread enough to load at a time, by trial on an H200."""
+        lane = 16
+        if self.in_tile:
+            lane = 64 // self.itemsize
         elif self.channels_last:
-            lane = LANE_BYTES // self.itemsize
-        return max(1, min(16, prod(self.tile) // (32 * lane)))
+            lane = 32
+        elif self.whole and self.inner % 4 and self.count > ROW_TILE:
+            lane = 8  # each loads values one by one
+        return max(1, min(32, prod(self.tile) // (32 * lane)))
 
     @cached_property
     def layout(self) -> tuple:
