@@ -6,6 +6,8 @@ SERVE ?= 1
 BIN = .venv/bin
 # A worker on every core, so each has one thread; one that is done takes over from the others.
 PARALLEL = --numprocesses auto --dist worksteal
+# A browser on a busy machine stalls now and then: what fails runs once more, and the summary says so.
+AGAIN = --reruns 1 -rR
 # Python 3.11 or newer, or a message that says so.
 CHECK_PYTHON = import sys; sys.version_info >= (3, 11) or sys.exit(f"Python 3.11 or newer is needed, found {sys.version.split()[0]}. Name one: make PYTHON=python3.12")
 
@@ -34,7 +36,7 @@ test: export OMP_NUM_THREADS = 1
 test: .venv/all
 	$(BIN)/python _ext/build.py --no-serve
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(BIN)/python -m pytest $(PARALLEL)
+	$(BIN)/python -m pytest $(PARALLEL) $(AGAIN)
 	$(BIN)/python -m pytest $(PARALLEL) --dist loadfile --nbval chapters
 
 lab: .venv/all

@@ -306,15 +306,15 @@ def draw(report: dict):
     plt.style.use("bnlib.book")
     panels = {}
     for row in report["rows"]:
-        panels.setdefault(tuple(row.get(k, "") for k in ("norm", "dtype", "layout")), []).append(
-            row
-        )
+        title = ", ".join(filter(None, (row.get(k) for k in ("norm", "dtype", "layout"))))
+        panels.setdefault(title, []).append(row)
+    names = list(dict.fromkeys(name for row in report["rows"] for name in row["both"]))
     columns = min(len(panels), 2)
     lines = -(-len(panels) // columns)
     figure, axes = plt.subplots(
         lines,
         columns,
-        figsize=(5.2 * columns, 2 * lines + 1.5),
+        figsize=(5.6 * columns, 2 * lines + 1.8),
         sharex=True,
         sharey=True,
         squeeze=False,
@@ -322,17 +322,25 @@ def draw(report: dict):
     for (title, found), axis in zip(panels.items(), axes.flat, strict=False):
         for rival in found[0]["both"]:
             shares = [100 * row["both"][rival]["of_copy"] for row in found]
-            axis.plot(range(len(found)), shares, "o-", ms=4, label=rival)
-        axis.set_xticks(range(len(found)), [" × ".join(map(str, row["shape"])) for row in found])
-        axis.tick_params(axis="x", rotation=60, labelsize=8)
-        axis.set_title(", ".join(filter(None, title)))
+            shade = f"C{names.index(rival)}"
+            axis.plot(range(len(found)), shares, "o-", ms=4, lw=1.2, color=shade, label=rival)
+        axis.set_xticks(range(len(found)), [short(row["shape"]) for row in found])
+        axis.tick_params(axis="x", rotation=90, labelsize=8)
+        axis.set_title(title, fontsize=11)
     for axis in axes.flat[len(panels) :]:
         axis.remove()
     axes.flat[0].set_ylim(bottom=0)  # of all, now that all is drawn
-    axes.flat[0].legend()
-    figure.supylabel("% of copy bandwidth", fontsize=11)
-    figure.suptitle(report["hardware"].split(";")[0])
+    handles, labels = axes.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper right", ncols=len(labels), fontsize=10)
+    figure.supylabel("% of copy bandwidth, forward and backward", fontsize=11)
+    figure.suptitle(report["hardware"].split(";")[0], x=0.01, ha="left")
     return figure
+
+
+def short(shape: list[int]) -> str:
+    """(64, 256, 56, 56) as 64 × 256 × 56²."""
+    sides = [*map(str, shape[:-2]), f"{shape[-1]}²"] if len(shape) == 4 else map(str, shape)
+    return " × ".join(sides)
 
 
 def draw_stored(part: str) -> None:

@@ -8,6 +8,9 @@ passes (`batch_norm_add_relu`). With TRITON_INTERPRET=1 the kernels run on the C
 Memory traffic decides the time. Batch norm reads x twice and writes y, 1.5 copies; its backward
 reads x and dy twice and writes dx, 2.5 copies. What stays in the cache is read once: rows (layer
 and RMS norm), and channels of few values. The same input gives the same bits on the same GPU.
+On an H200 batch norm reaches 83 to 98 % of a copy's bandwidth on large tensors and torch.compile's
+speed; torch is faster with small float32 tensors in channels_last, and queues its work in a third
+of the time (benchmarks/results/gpu_batch_norm.json). Rows of 16,384 values are slow.
 The Triton programs themselves are in `bnlib._triton_kernels`.
 """
 
