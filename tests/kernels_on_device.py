@@ -56,6 +56,7 @@ LAYOUTS = {
     "RMS norm": (rms_norm, (19, 37), torch.contiguous_format),
 }
 CASES = [("float32", 0.0), ("float32", 1e4), ("float16", 1.5), ("bfloat16", 1.5)]
+IN_ONE_PROGRAM = ["batch norm (N, C, L)", "batch norm (N, C, H, W)"]
 
 
 def bounds_of(dtype):
@@ -130,15 +131,15 @@ def shrink(monkeypatch, **limits):
         monkeypatch.setattr(kernels, views.__name__, getattr(views, "__wrapped__", views))
 
 
-@pytest.fixture(params=["in parts", "whole"])
-def cut(request, monkeypatch):
-    """Whether channels are spread over programs, or each is in one."""
-    shrink(monkeypatch, WHOLE_PROGRAMS=1 if request.param == "whole" else 10**9)
+@pytest.fixture
+def one_program(monkeypatch):
+    """Each channel of batch norm is in one program, and not spread over some."""
+    shrink(monkeypatch, WHOLE_PROGRAMS=1)
 
 
 @pytest.mark.parametrize(("dtype", "kappa"), CASES)
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_errors_stay_within_the_bounds(layout, dtype, kappa, cut, answered):
+def test_errors_stay_within_the_bounds(layout, dtype, kappa, answered):
     norm, x, weight, bias, dy = draw(layout, getattr(torch, dtype), 3 * kappa, 3)
     own = evaluate(own_functional, norm, x, weight, bias, dy)
     assert set(answered) == {"normalize", "gradient"}
@@ -151,13 +152,24 @@ def test_errors_stay_within_the_bounds(layout, dtype, kappa, cut, answered):
     assert_within(bounds_of(dtype), own, exact, dy, kappa)
 
 
+@pytest.mark.parametrize(("dtype", "kappa"), CASES)
+@pytest.mark.parametrize("layout", IN_ONE_PROGRAM)
+def test_a_channel_in_one_program(layout, dtype, kappa, one_program, answered):
+    test_errors_stay_within_the_bounds(layout, dtype, kappa, answered)
+
+
 @pytest.mark.parametrize("layout", ["batch norm (N, C, H, W)", "batch norm (N, C)", "layer norm"])
-def test_many_parts_of_several_tiles(layout, cut, monkeypatch):
+def test_many_parts_of_several_tiles(layout, monkeypatch):
     """As on tensors too large for the interpreter: few channels, split, merged by Chan."""
     shrink(monkeypatch, TILE=64, ROW_TILE=16, PROGRAMS=2, MOST_STEPS=3, LARGEST_ROW_TILE=16)
     norm, x, weight, bias, dy = draw(layout, mean=3e3, std=3)
     own = evaluate(own_functional, norm, x, weight, bias, dy)
     assert_within(TOLERANCES["float32"], own, exactly(norm, x, weight, bias, dy), dy, 1e3)
+
+
+@pytest.mark.parametrize("layout", IN_ONE_PROGRAM)
+def test_a_channel_in_one_program_of_several_tiles(layout, one_program, monkeypatch):
+    test_many_parts_of_several_tiles(layout, monkeypatch)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.001, -1000.1, 3.4e38])
@@ -255,7 +267,7 @@ def two_layers(dtype, memory_format, training, parameters=torch.float32):
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, LAST])
 @pytest.mark.parametrize("with_residual", [True, False])
-def test_add_and_relu_in_the_same_pass(dtype, memory_format, with_residual, cut, answered):
+def test_add_and_relu_in_the_same_pass(dtype, memory_format, with_residual, answered):
     """Half-precision inputs beside float32 parameters, as under autocast."""
     own, torchs, x, residual, dy = two_layers(getattr(torch, dtype), memory_format, True)
     x.requires_grad_(), residual.requires_grad_()
@@ -285,6 +297,12 @@ def test_add_and_relu_in_the_same_pass(dtype, memory_format, with_residual, cut,
             own.get_buffer(name).double(), torchs.get_buffer(name), rtol=1e-6, atol=1e-6
         )
     assert own.num_batches_tracked == 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("with_residual", [True, False])
+def test_add_and_relu_in_one_program(dtype, with_residual, one_program, answered):
+    test_add_and_relu_in_the_same_pass(dtype, torch.contiguous_format, with_residual, answered)
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, LAST])

@@ -29,7 +29,8 @@ def run(script: Path, results: Path, *options: str) -> subprocess.CompletedProce
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     if SHARED_DATA.is_dir():
         environment["BNLIB_DATA"] = str(SHARED_DATA)
-    command = [sys.executable, str(script), "--small", "--results", str(results), *options]
+    small = [str(Path(__file__).with_name("small_data.py")), str(script), "--small"]
+    command = [sys.executable, *small, "--results", str(results), *options]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
 
 
