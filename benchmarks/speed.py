@@ -4,12 +4,13 @@
     python benchmarks/speed.py --quick       small inputs, no compiler, writes nothing
 
 Each run measures with one thread and with all. One round times `buffer.copy_(x)` and every
-implementation once, in turn, so that all of them see the same machine; the table gives medians
-over the rounds. A fresh output costs page faults, which cost more than the arithmetic and are the
-same for all: so the allocator is told to keep freed memory (glibc), as a caching allocator does.
-Run it on an idle machine: an implementation made of many short parallel loops waits at the end of
-each for a busy core, and loses what it had in the cache to whoever ran meanwhile. "load" is how
-many processes were running, on average over the last minute, when the measurement began.
+implementation, in turn, by torch.utils.benchmark, so that all of them see the same machine; the
+table gives medians over the rounds. A fresh output costs page faults, which cost more than the
+arithmetic and are the same for all: so the allocator is told to keep freed memory (glibc), as a
+caching allocator does. Run it on an idle machine: an implementation made of many short parallel
+loops waits at the end of each for a busy core, and loses what it had in the cache to whoever ran
+meanwhile. "load" is how many processes were running, on average over the last minute, when the
+measurement began.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as torch_functional
+from torch.utils.benchmark import Timer
 
 import bnlib.functional as own_functional
 from bnlib._provenance import provenance
@@ -34,7 +36,9 @@ SHAPES = {
     "(256, 256, 14, 14)": ((256, 256, 14, 14), torch.contiguous_format),
     "(256, 256, 14, 14) channels_last": ((256, 256, 14, 14), torch.channels_last),
     "(32768, 256)": ((32768, 256), torch.contiguous_format),
+    "(64, 64)": ((64, 64), torch.contiguous_format),  # small: what calling costs
 }
+AT_LEAST = 2**22  # values that a timing goes through, in as many calls as that takes
 QUICK_SHAPES = {"(8, 16, 28, 28)": ((8, 16, 28, 28), torch.contiguous_format)}
 KEEP_FREED_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**34)}
 
@@ -82,13 +86,17 @@ def measure(shape, memory_format, functions: dict, rounds: int) -> dict:
     for name, function in functions.items():
         calls[name, "forward"] = lambda function=function: forward(function)
         calls[name, "forward+backward"] = lambda function=function: forward_backward(function)
+    threads = torch.get_num_threads()
+    timers = {
+        key: Timer("call()", globals={"call": call}, num_threads=threads)
+        for key, call in calls.items()
+    }
     seconds = {key: [] for key in calls}
-    for round_number in range(-2, rounds):  # two rounds warm up, and compile
-        for key, call in calls.items():
-            start = time.perf_counter()
-            call()
+    for round_number in range(-1, rounds):  # one round warms up, and compiles
+        for key, timer in timers.items():
+            spent = timer.timeit(max(1, AT_LEAST // x.numel())).mean
             if round_number >= 0:
-                seconds[key].append(time.perf_counter() - start)
+                seconds[key].append(spent)
     return {key: statistics.median(times) for key, times in seconds.items()}
 
 
@@ -103,7 +111,12 @@ def table(shapes: dict, functions: dict, rounds: int) -> list[dict]:
             copies = {f: round(seconds[f, part] / copy, 3) for f in functions}
             ratio = round(copies["bnlib"] / copies["torch"], 3)
             rows.append(
-                {"shape": name, "pass": part, "copy_ms": round(copy * 1e3, 3), "copies": copies}
+                {
+                    "shape": name,
+                    "pass": part,
+                    "copy_ms": float(f"{copy * 1e3:.4g}"),
+                    "copies": copies,
+                }
                 | {"bnlib_over_torch": ratio}
             )
             print(f"{name:34}{part:18}" + "".join(f"{c:15.2f}" for c in copies.values()), end="")
@@ -114,7 +127,7 @@ def table(shapes: dict, functions: dict, rounds: int) -> list[dict]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, torch.get_num_threads()])
     options = parser.parse_args()
     if "MALLOC_MMAP_MAX_" not in os.environ:
