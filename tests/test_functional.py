@@ -245,7 +245,7 @@ def test_vmap_over_any_dimension():
     x = normal(3, 4, 5)
     for dim in range(3):
         own = torch.func.vmap(
-            lambda x: own_functional._Normalize.apply(x, None, None, (-1,), 0.1, True)[0], dim
+            lambda x: own_functional._normalize(x, None, None, (-1,), 0.1)[0], dim
         )(x)
         moved = x.movedim(dim, 0)
         close(own, torch_functional.layer_norm(moved, moved.shape[2:], eps=0.1))
