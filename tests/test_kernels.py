@@ -117,6 +117,7 @@ def compilers(monkeypatch):
         for name, program in vars(kernels.programs).items()
         if isinstance(program, triton.JITFunction) and not name.startswith("_")
     }
+    assert found, "unset TRITON_INTERPRET: with it, programs are not compiled"
     for name, compiler in found.items():
         monkeypatch.setattr(kernels.programs, name, compiler)
     return found
