@@ -35,8 +35,8 @@ def _tile(
     if ONE_SAMPLE:
         offsets = channel.to(INDEX)[:, None] * INNER + value[None, :]
     else:
-        row = (value // INNER)[None, :] * channels + channel[:, None]
-        offsets = row.to(INDEX) * INNER + (value % INNER)[None, :]
+        row = (value // INNER).to(INDEX)[None, :] * channels + channel[:, None]
+        offsets = row * INNER + (value % INNER)[None, :]
     return value, offsets, exists
 
 

@@ -10,6 +10,8 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as torch_functional
+import triton
+import triton.language as tl
 from tolerances import TOLERANCES
 from torch import nn
 
@@ -17,6 +19,7 @@ import bnlib
 import bnlib.functional as own_functional
 import bnlib.nn as bnn
 from bnlib import kernels
+from bnlib._triton_kernels import _tile
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 LAST, LAST_3D = torch.channels_last, torch.channels_last_3d
@@ -170,6 +173,23 @@ def test_many_parts_of_several_tiles(layout, monkeypatch):
 @pytest.mark.parametrize("layout", IN_ONE_PROGRAM)
 def test_a_channel_in_one_program_of_several_tiles(layout, one_program, monkeypatch):
     test_many_parts_of_several_tiles(layout, monkeypatch)
+
+
+@triton.jit
+def _store_offsets(out, channels, start, INDEX: tl.constexpr):
+    channel = channels - 2 + tl.arange(0, 2)
+    _, offsets, _ = _tile(channel, start, channels, start + 4, 1, False, INDEX, 4)
+    tl.store(out + tl.arange(0, 2)[:, None] * 4 + tl.arange(0, 4)[None, :], offsets)
+
+
+def test_places_beyond_32_bits():
+    """Of channels_last tensors with more values than a test can hold."""
+    samples, channels = 2**28, 64
+    view = kernels._channels_of((samples, channels), True, 4)
+    out = torch.zeros(2, 4, dtype=torch.int64, device=DEVICE)
+    _store_offsets[(1,)](out, channels, samples - 4, view.layout[-1])
+    exact = [[(samples - 4 + v) * channels + channels - 2 + c for v in range(4)] for c in range(2)]
+    assert out.tolist() == exact
 
 
 @pytest.mark.parametrize("value", [0.0, 0.001, -1000.1, 3.4e38])
