@@ -9,8 +9,8 @@ Memory traffic decides the time. Batch norm reads x twice and writes y, 1.5 copi
 reads x and dy twice and writes dx, 2.5 copies. What stays in the cache is read once: rows (layer
 and RMS norm), and channels of few values. The same input gives the same bits on the same GPU.
 On an H200 batch norm reaches 83 to 98 % of a copy's bandwidth on large tensors and torch.compile's
-speed; torch is faster with small float32 tensors in channels_last, and queues its work in a third
-of the time (benchmarks/results/gpu_batch_norm.json). Rows of 16,384 values are slow.
+speed; torch is faster in half of the float32 cases in channels_last, and queues its work in about a
+third of the time (benchmarks/results/gpu_batch_norm.json). Rows of 16,384 values are slow.
 The Triton programs themselves are in `bnlib._triton_kernels`.
 """
 
@@ -147,8 +147,10 @@ class _View:
 
     def like(self, tensor: Tensor | None) -> Tensor | None:
         """A tensor of x's shape in this memory order."""
-        if tensor is None or not self.channels_last:
-            return None if tensor is None else tensor.contiguous()
+        if tensor is None:
+            return None
+        if not self.channels_last:
+            return tensor.contiguous()
         return tensor.movedim(1, -1).contiguous().movedim(-1, 1)
 
 
