@@ -28,8 +28,6 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from . import _statistics
-
 _DTYPE_NAMES = {
     torch.float16: "Half",
     torch.bfloat16: "BFloat16",
@@ -44,6 +42,7 @@ _DTYPE_NAMES = {
     torch.int32: "Int",
     torch.int64: "Long",
 }
+SMALLEST = 2**14  # elements: below this, the calls cost more than the formulas
 _INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"  # then kernels run on the CPU
 _HALVES = (torch.float16, torch.bfloat16)
 _FLOATS = (*_HALVES, torch.float32, torch.float64)
@@ -370,7 +369,8 @@ class _Normalize(Function):
     def forward(x, weight, bias, axes, eps, centered, running):
         inputs = x, weight, bias, axes, eps, centered
         moving = {} if running is None else {"running": running}
-        return _engine(x).normalize(*inputs, **moving) or _forward(*inputs)
+        engine = _engine(x)
+        return (engine and engine.normalize(*inputs, **moving)) or _forward(*inputs)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -387,8 +387,11 @@ class _Normalize(Function):
         if dy is None:
             dy = torch.zeros_like(x)
         grads = None
+        engine = None
         if dmean is None and dvar is None and not torch.is_grad_enabled():
-            grads = _engine(x).gradient(x, weight, bias, mean, var, dy, axes, eps, centered)
+            engine = _engine(x)
+        if engine is not None:
+            grads = engine.gradient(x, weight, bias, mean, var, dy, axes, eps, centered)
         if grads is None:
             x_hat, inv_std = _standard_score(x, mean, var, eps)
             dy = dy.to(x_hat.dtype)
@@ -453,8 +456,9 @@ def _sum_like(parameter, terms):
 
 def _standardize(x, mean, var, weight, bias, eps):
     """Normalize by given statistics: three roundings per element, in float32 or wider."""
-    if not torch.compiler.is_compiling():
-        y = _engine(x).standardize(x, mean, var, weight, bias, _batch_axes(x), eps)
+    engine = None if torch.compiler.is_compiling() else _engine(x)
+    if engine is not None:
+        y = engine.standardize(x, mean, var, weight, bias, _batch_axes(x), eps)
         if y is not None:
             return y
     scale = (var.to(_widest(x)) + eps).rsqrt()
@@ -477,14 +481,15 @@ def _running(x, running_mean, running_var, momentum):
 
 def _track(running_mean, running_var, mean, var, count, momentum):
     """Move the running statistics toward the batch's; count values make var unbiased."""
+    unbiased = momentum * count / (count - 1)
     with torch.no_grad():
-        for running, batch in ((running_mean, mean), (running_var, var * (count / (count - 1)))):
-            running.copy_((1 - momentum) * running + momentum * batch.reshape(running.shape))
+        for running, batch, share in ((running_mean, mean, momentum), (running_var, var, unbiased)):
+            running.mul_(1 - momentum).add_(batch.flatten() * share)
 
 
 def _engine(x: Tensor):
-    """Who computes without leaving a graph: fused kernels on a GPU, blocks on the CPU."""
-    return _kernels(x) or _statistics
+    """Who computes without leaving a graph: kernels on a GPU, loops on the CPU, or None."""
+    return _kernels(x) or (_import_cpu() if x.numel() >= SMALLEST else None)
 
 
 def _kernels(x: Tensor):
@@ -499,6 +504,15 @@ def _import_kernels():
     except ImportError:  # Triton is optional
         return None
     return kernels
+
+
+@cache
+def _import_cpu():
+    try:
+        from . import _cpu
+    except ImportError:  # Numba is optional
+        return None
+    return _cpu
 
 
 def _widest(x: Tensor) -> torch.dtype:

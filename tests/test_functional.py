@@ -11,7 +11,7 @@ from torch.autograd import forward_ad, gradcheck, gradgradcheck
 from torch.fx.experimental.proxy_tensor import make_fx
 
 import bnlib.functional as own_functional
-from bnlib import _statistics
+from bnlib import _cpu
 
 EXACT = TOLERANCES["float64"].forward_bound(10.0)
 HALVES = (torch.float16, torch.bfloat16)
@@ -361,7 +361,7 @@ def test_every_layout_gives_torch_values_and_strides(norm, layout):
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_an_expanded_upstream_gradient(norm):
-    """sum() sends one stored value for all of dy; large input takes the blocks."""
+    """sum() sends one stored value for all of dy; large input takes the loops."""
     args = [a.requires_grad_() for a in arguments(norm, 8, 4, 60, 40)]
     gradients = [
         torch.autograd.grad(norm(functional)(*args).sum(), args[:2])
@@ -370,10 +370,10 @@ def test_an_expanded_upstream_gradient(norm):
     close(*gradients, atol=EXACT * 1e3)
 
 
-# The blocks against the formulas, which are their oracle
+# The loops against the formulas, which are their oracle
 
 
-BLOCK_CASES = {
+LOOP_CASES = {
     "batch norm (N, C)": ((5000, 17), (1, 17), (-2,)),
     "batch norm (N, C, L)": ((40, 17, 150), (1, 17, 1), (-3, -1)),
     "batch norm, few samples": ((2, 3, 170, 101), (1, 3, 1, 1), (-4, -2, -1)),
@@ -388,8 +388,8 @@ BLOCK_CASES = {
 }
 
 
-def block_case(case, dtype, offset=0.5):
-    shape, parameter_shape, axes = BLOCK_CASES[case]
+def loop_case(case, dtype, offset=0.5):
+    shape, parameter_shape, axes = LOOP_CASES[case]
     x = (normal(*shape) + offset).to(dtype)
     if "channels_last" in case:
         x = channels_last(x)
@@ -401,23 +401,24 @@ def block_case(case, dtype, offset=0.5):
 
 
 # RMS norm is the only norm that does not centre, and it keeps its rows.
-CENTERED = [(case, True) for case in BLOCK_CASES]
-UNCENTERED = [(case, False) for case in BLOCK_CASES if not case.startswith("batch")]
+CENTERED = [(case, True) for case in LOOP_CASES]
+UNCENTERED = [(case, False) for case in LOOP_CASES if not case.startswith("batch")]
 
 
 @pytest.mark.parametrize("affine", ["both", "weight", "bias", "none"])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, *HALVES], ids=str)
 @pytest.mark.parametrize(("case", "centered"), CENTERED + UNCENTERED)
-def test_blocks_match_the_formulas(case, dtype, centered, affine, monkeypatch):
-    monkeypatch.setattr(_statistics, "BLOCK", 5000)  # many blocks, the last one smaller
-    monkeypatch.setattr(_statistics, "FOLDED", 30)
-    x, weight, bias, axes, dy = block_case(case, dtype)
+def test_loops_match_the_formulas(case, dtype, centered, affine, monkeypatch):
+    monkeypatch.setattr(_cpu, "PART", 5000)  # several parts, the last one smaller
+    monkeypatch.setattr(_cpu, "SUMMED", 60)
+    monkeypatch.setattr(_cpu, "SCALED", 40)
+    x, weight, bias, axes, dy = loop_case(case, dtype)
     weight = weight if affine in ("both", "weight") else None
     bias = bias if affine in ("both", "bias") else None
     bounds = TOLERANCES[str(dtype).removeprefix("torch.")]
     how = axes, 1e-5, centered
 
-    y, mean, var = _statistics.normalize(x, weight, bias, *how)
+    y, mean, var = _cpu.normalize(x, weight, bias, *how)
     wide = [None if a is None else a.double().clone().requires_grad_() for a in (x, weight, bias)]
     exact_y, exact_mean, exact_var = own_functional._forward(*wide, *how)
     assert (y.dtype, y.stride()) == (x.dtype, x.stride())
@@ -427,7 +428,7 @@ def test_blocks_match_the_formulas(case, dtype, centered, affine, monkeypatch):
         close(own, exact, atol=statistics_bounds.forward_bound(exact.abs().max().item()))
 
     statistics = exact_mean.detach(), exact_var.detach()
-    gradients = _statistics.gradient(x, weight, bias, *statistics, dy, *how)
+    gradients = _cpu.gradient(x, weight, bias, *statistics, dy, *how)
     given = [a for a in wide if a is not None]
     exact_gradients = iter(torch.autograd.grad(exact_y, given, dy.double()))
     for own, a in zip(gradients, wide, strict=True):
@@ -444,18 +445,18 @@ def test_blocks_match_the_formulas(case, dtype, centered, affine, monkeypatch):
             close(own.double(), exact, atol=bounds.gradient_bound(scale, kappa=3))
 
 
-def test_large_input_takes_the_blocks(monkeypatch):
+def test_large_input_takes_the_loops(monkeypatch):
     """Otherwise the tests above would compare code that nobody runs."""
     taken = []
     for name in ("normalize", "gradient", "standardize"):
-        original = getattr(_statistics, name)
+        original = getattr(_cpu, name)
 
         def spy(*args, name=name, original=original):
             result = original(*args)
             taken.append((name, result is not None))
             return result
 
-        monkeypatch.setattr(_statistics, name, spy)
+        monkeypatch.setattr(_cpu, name, spy)
     for norm in (batch_norm, instance_norm, group_norm, layer_norm, rms_norm):
         args = [a.requires_grad_() for a in arguments(norm, 8, 4, 60, 40, dtype=torch.float32)]
         norm(own_functional)(*args).sum().backward()
@@ -463,14 +464,33 @@ def test_large_input_takes_the_blocks(monkeypatch):
     assert taken == [("normalize", True), ("gradient", True)] * 5 + [("standardize", True)]
 
 
-def test_a_guess_of_the_mean_that_misses_is_replaced(monkeypatch):
-    """Every sampled row lies far from all the others, 45 standard deviations from the mean."""
-    monkeypatch.setattr(_statistics, "BLOCK", 500)
-    x = torch.randn(200_000, 5, generator=torch.Generator().manual_seed(0))
-    x[:: x.numel() // _statistics.BLOCK] += 1000
+@pytest.mark.parametrize("shape", [(200_000, 5), (50, 5, 4000)], ids=["columns", "pieces"])
+def test_a_first_value_far_from_the_mean_does_no_harm(shape):
+    """It is what the sums are shifted by, 450 standard deviations from the mean."""
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x[0] = 1e9
     y = own_functional.batch_norm(x, None, None, training=True)
-    exact = torch_functional.batch_norm(x.double(), None, None, training=True)
-    close(y.double(), exact, atol=TOLERANCES["float32"].forward_bound(exact.abs().max().item()))
+    exact = own_functional._forward(x, None, None, own_functional._batch_axes(x), 1e-5, True)[0]
+    close(y, exact, atol=EXACT)
+
+
+@pytest.mark.parametrize("case", ["batch norm (N, C)", "batch norm (N, C, L)", "layer norm"])
+def test_any_number_of_threads_gives_the_same_bits(case):
+    x, weight, bias, axes, dy = loop_case(case, torch.float32)
+    x, dy = (torch.cat([a] * 4) for a in (x, dy))
+    if "layer" in case:
+        weight, bias = (torch.cat([a]) for a in (weight, bias))
+    results, threads = [], torch.get_num_threads()
+    try:
+        for number in (1, 2, 3):
+            torch.set_num_threads(number)
+            y, mean, var = _cpu.normalize(x, weight, bias, axes, 1e-5, True)
+            gradients = _cpu.gradient(x, weight, bias, mean, var, dy, axes, 1e-5, True)
+            results.append((y, mean, var, *gradients))
+    finally:
+        torch.set_num_threads(threads)
+    for other in results[1:]:
+        assert all(map(torch.equal, results[0], other))
 
 
 # Mixed dtypes
