@@ -38,8 +38,10 @@ if platform.machine() in ("x86_64", "AMD64"):
         "ATEN_CPU_CAPABILITY": "avx2",
         "ONEDNN_MAX_CPU_ISA": "AVX2",
         "NPY_DISABLE_CPU_FEATURES": " ".join(newer),
+        "NUMBA_CPU_NAME": "haswell",
+        "NUMBA_CPU_FEATURES": "+avx2,+fma",
     }
-DRAWN_BY = ("numpy", "matplotlib", "pillow", "scikit-learn", "ipywidgets", "torch")
+DRAWN_BY = ("numpy", "matplotlib", "pillow", "scikit-learn", "ipywidgets", "torch", "numba")
 
 
 def execute(path: Path) -> str:
