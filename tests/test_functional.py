@@ -3,6 +3,10 @@
 No input here has weight 1, bias 0, mean 0 or square shapes, since those hide mistakes.
 """
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 import torch.nn.functional as torch_functional
@@ -491,6 +495,36 @@ def test_any_number_of_threads_gives_the_same_bits(case):
         torch.set_num_threads(threads)
     for other in results[1:]:
         assert all(map(torch.equal, results[0], other))
+
+
+def run_python(program):
+    return subprocess.run([sys.executable, "-c", program], timeout=120, check=True)
+
+
+def test_without_numba_the_formulas_compute_large_input():
+    run_python(
+        "import sys; sys.modules['numba'] = None\n"
+        "import torch, bnlib.functional as own, torch.nn.functional as exact\n"
+        "x = torch.randn(400, 50)\n"
+        "assert x.numel() >= own.SMALLEST and own._import_cpu() is None\n"
+        "y = own.batch_norm(x, None, None, training=True)\n"
+        "torch.testing.assert_close(y, exact.batch_norm(x, None, None, training=True))\n"
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes are forked here")
+def test_a_forked_process_has_threads_of_its_own():
+    """As a data loader's worker does: the threads of its parent are not in it."""
+    run_python(
+        "import os, torch, bnlib.functional as own\n"
+        "torch.set_num_threads(2)\n"
+        "x = torch.randn(8, 64, 64, 64)\n"
+        "y = own.batch_norm(x, None, None, training=True)\n"
+        "child = os.fork()\n"
+        "same = torch.equal(y, own.batch_norm(x, None, None, training=True))\n"
+        "if not child: os._exit(0 if same else 1)\n"
+        "assert same and os.waitpid(child, 0)[1] == 0\n"
+    )
 
 
 # Mixed dtypes
