@@ -1,7 +1,8 @@
 """The chapter map on the home page: titles, first sentences and reading times of the chapters.
 
 All of it is read from the chapters, so that it cannot drift. The home page holds an empty
-`<nav class="chapter-map">`; the page's script adds the reader's progress.
+`<nav class="chapter-map">`; the page's script adds the reader's progress. What only this page looks
+like is in `_static/home.css`.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ def write_home_again(app: Sphinx, env) -> list[str]:
 def fill_map(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
     if PLACE in context.get("body", ""):
         context["body"] = context["body"].replace(PLACE, chapter_map(app))
+    else:  # Jupyter Book links every style sheet to every page
+        sheets = context["css_files"]
+        context["css_files"] = [sheet for sheet in sheets if "home.css" not in str(sheet.filename)]
 
 
 def chapter_map(app: Sphinx) -> str:
