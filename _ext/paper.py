@@ -12,7 +12,6 @@ from __future__ import annotations
 import functools
 import http.server
 import io
-import shutil
 import threading
 from html import escape
 from pathlib import Path
@@ -22,6 +21,7 @@ from urllib.parse import urlsplit
 import yaml
 from build import BUILD, HTML, LANGUAGES, ROOT
 from cdn import CDN, answer
+from chromium import CHROMIUM
 from playwright.sync_api import Page, sync_playwright
 from pypdf import PdfReader, PdfWriter
 from pypdf.annotations import Link
@@ -176,8 +176,7 @@ def print_book(page: Page, site: str, language: str) -> PdfWriter:
 
 
 def main() -> None:
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None or not (HTML / "index.html").exists():
+    if CHROMIUM is None or not (HTML / "index.html").exists():
         raise SystemExit("Needed: Chromium, and the built book (`make book SERVE=0`)")
     handler = functools.partial(QuietHandler, directory=HTML)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -186,7 +185,7 @@ def main() -> None:
     PAPER.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
         )
         for language in LANGUAGES:
             context = browser.new_context(color_scheme="light", bypass_csp=True)

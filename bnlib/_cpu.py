@@ -253,13 +253,13 @@ def _column_sums(loop: Callable, centre: np.ndarray, *arrays: np.ndarray) -> np.
     size = arrays[0].size
     times, rows = _columns(len(centre), size, SUMMED)
     centres = loops.repeated(centre, times)
-    sums = np.zeros((2, _parts(rows, size), len(centres)))
+    sums = np.empty((_parts(rows, size), 2, len(centre)))
 
     def work(part, start, stop):
-        loop(*[array[start:stop] for array in arrays], centres, *sums[:, part])
+        loop(*[array[start:stop] for array in arrays], centres, sums[part])
 
     _share(work, rows, size, len(centres))
-    return loops.merge_columns(sums.reshape(2, -1, len(centre)))
+    return sums.sum(0)
 
 
 def _scale_columns(loop: Callable, factors: np.ndarray, *arrays: np.ndarray) -> None:

@@ -228,9 +228,13 @@ def repeated(values, times):
 
 
 @_compiled
-def sum_columns(x, shift, total, squares):
-    """Add the sums of x - shift and of its square to each column's. The last row may be short."""
+def sum_columns(x, shift, sums):
+    """Write the sums of x - shift and of its square to sums, (2, channels).
+
+    shift  repeated along a row of columns. The last row of x may be shorter.
+    """
     columns = len(shift)
+    total, squares = zeros(columns), zeros(columns)
     blocks = len(x) // (ROWS * columns)
     whole = blocks * ROWS * columns
     x_blocks = x[:whole].reshape((blocks, ROWS, columns))
@@ -250,15 +254,15 @@ def sum_columns(x, shift, total, squares):
             deviation = row[column] - shift[column]
             total[column] += deviation
             squares[column] += deviation * deviation
+    _merge_columns(total, sums[0])
+    _merge_columns(squares, sums[1])
 
 
 @_compiled
-def merge_columns(sums):
-    """Add up (2, rows, channels): the sums of all parts, and of a channel's columns."""
-    total = zeros((2, sums.shape[2]))
-    for row in range(sums.shape[1]):
-        total += sums[:, row]
-    return total
+def _merge_columns(columns, channels):
+    channels[:] = 0
+    for column in range(len(columns)):
+        channels[column % len(channels)] += columns[column]
 
 
 @_compiled
@@ -294,9 +298,10 @@ def standardize_columns(x, mean, scale, offset, y):
 
 
 @_compiled
-def sum_gradient_columns(x, dy, mean, total, products):
-    """Add the sums of dy and of dy * (x - mean) to each column's."""
+def sum_gradient_columns(x, dy, mean, sums):
+    """Write the sums of dy and of dy * (x - mean) to sums, (2, channels)."""
     columns = len(mean)
+    total, products = zeros(columns), zeros(columns)
     blocks = len(x) // (ROWS * columns)
     whole = blocks * ROWS * columns
     x_blocks = x[:whole].reshape((blocks, ROWS, columns))
@@ -315,6 +320,8 @@ def sum_gradient_columns(x, dy, mean, total, products):
         for column in range(len(row)):
             total[column] += dy_row[column]
             products[column] += dy_row[column] * (row[column] - mean[column])
+    _merge_columns(total, sums[0])
+    _merge_columns(products, sums[1])
 
 
 @_compiled

@@ -6,17 +6,19 @@ refused with its type of exception and its words, before any buffer has changed.
 
 The formulas compute in float64 and round once. They run for small tensors, under `torch.compile`
 and `torch.func`, and wherever gradients of gradients are taken. Large tensors on the CPU take the
-same steps in cache-sized blocks of float32 (`bnlib._statistics`), and tensors on a GPU in fused
-kernels if Triton is installed (`bnlib.kernels`); in both,
+same steps in loops that Numba compiles (`bnlib._cpu`), and tensors on a GPU in fused kernels if
+Triton is installed (`bnlib.kernels`); in all of them,
 |y - exact y| <= u * (8 * max|y| + 2 * |mean| / std) with u = 2**-24.
 
-What accuracy costs on the CPU is in benchmarks/results/speed_cpu.json (benchmarks/speed.py), beside
-torch: the forward of (N, C, H, W) takes 0.73 to 0.92 of its time, channels_last and (N, C) take 1.1
-to 1.8 of it, and with the backward up to 1.8. There torch sums whole columns in plain float32, and
-errs by 150u * max|y| where bnlib errs by u (benchmarks/results/accuracy.json). There is one more
-pass where a mean is far from 0.
-Small tensors pay for Python: (64, 64) takes 15 times as long as in torch forward, and 5 times with
-the backward.
+Speed on the CPU is in benchmarks/results/speed_cpu.json (benchmarks/speed.py), beside torch. On one
+thread no large shape there takes longer: (N, C, H, W) takes 0.41 to 0.49 of torch's time forward
+and up to 0.76 with the backward, channels_last and (N, C) take 0.73 to 0.99. With two threads
+(N, C) takes up to 1.11. There torch sums whole columns in plain float32, and errs by
+150u * max|y| where bnlib errs by u (benchmarks/results/accuracy.json).
+What it costs: Numba compiles at the first call of a dtype, for some seconds, and keeps the code;
+without Numba large tensors take the formulas, several times as long; halves are widened first, and
+take two to three times as long as in torch. Small tensors pay for Python: (64, 64) takes 12 times
+as long as in torch forward, and 5 times with the backward.
 """
 
 import os

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import http.server
 import os
-import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -18,11 +17,9 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "_ext"))
 import cdn  # noqa: E402
+from chromium import CHROMIUM  # noqa: E402
 
 HTML = ROOT / "_build" / "html"
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
