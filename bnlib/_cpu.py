@@ -165,18 +165,17 @@ def _view(
 ) -> _View | None:
     if is_in_torch_dispatch_mode() or not all(map(_is_plain, (x, weight, bias))):
         return None  # in such a mode, something is tracing
-    shapes = [parameter.shape for parameter in (weight, bias) if parameter is not None]
     return _view_of(
         x.shape,
         x.is_contiguous(),
         x.ndim > 1 and x.movedim(1, -1).is_contiguous(),
-        torch.broadcast_shapes(*shapes) if shapes else (1,) * x.ndim,
+        (None if weight is None else weight.shape, None if bias is None else bias.shape),
         axes,
     )
 
 
 @lru_cache(maxsize=1024)
-def _view_of(shape, contiguous, channels_last, parameter_shape, axes) -> _View | None:
+def _view_of(shape, contiguous, channels_last, parameter_shapes, axes) -> _View | None:
     if 0 in shape:
         return None
     own = [axis for axis in range(len(shape)) if axis - len(shape) not in axes]
@@ -190,11 +189,11 @@ def _view_of(shape, contiguous, channels_last, parameter_shape, axes) -> _View |
         pieces = 1, channels, prod(shape) // channels
     if not (channels_last if columns else contiguous and own in ([1], list(range(len(own))))):
         return None
-    # Channels take turns at parameters, if these do not change along the first axes only.
+    # Channels take turns at parameters that do not change along the first axes.
+    expanded = list(torch.broadcast_shapes((1,) * len(shape), *filter(None, parameter_shapes)))
     shared = 0
-    while shared < len(own) and parameter_shape[own[shared]] == 1 and not columns:
+    while shared < len(own) and expanded[own[shared]] == 1 and not columns:
         shared += 1
-    expanded = list(parameter_shape)
     for axis in own[shared:]:
         expanded[axis] = shape[axis]
     rows = prod(expanded[axis] for axis in own)
