@@ -11,14 +11,14 @@ Triton is installed (`bnlib.kernels`); in all of them,
 |y - exact y| <= u * (8 * max|y| + 2 * |mean| / std) with u = 2**-24.
 
 Speed on the CPU is in benchmarks/results/speed_cpu.json (benchmarks/speed.py), beside torch. On one
-thread no large shape there takes longer: (N, C, H, W) takes 0.41 to 0.49 of torch's time forward
-and up to 0.76 with the backward, channels_last and (N, C) take 0.73 to 0.99. With two threads
-(N, C) takes up to 1.11. There torch sums whole columns in plain float32, and errs by
+thread no large shape there takes longer: (N, C, H, W) takes 0.38 to 0.47 of torch's time forward
+and up to 0.70 with the backward, channels_last and (N, C) take 0.77 to 0.99. With two threads
+these two take up to 1.05. There torch sums whole columns in plain float32, and errs by
 150u * max|y| where bnlib errs by u (benchmarks/results/accuracy.json).
 What it costs: Numba compiles at the first call of a dtype, for some seconds, and keeps the code;
 without Numba large tensors take the formulas, several times as long; halves are widened first, and
-take two to three times as long as in torch. Small tensors pay for Python: (64, 64) takes 12 times
-as long as in torch forward, and 5 times with the backward.
+take two to three times as long as in torch. Small tensors pay for Python: (64, 64) takes 13 times
+as long as in torch forward, and 4 times with the backward.
 """
 
 import os
