@@ -72,6 +72,8 @@ def standardize(
     view = _view(x, weight, bias, axes)
     if view is None or any(map(_may_need_gradient, (x, weight, bias))):
         return None
+    if not (_is_plain(mean) and _is_plain(var)):
+        return None
     y = view.empty(x)
     values, out, affine = view.array(x), view.array(y), view.affine(weight, bias)
     mean, var = _vector(mean), _vector(var)
@@ -164,7 +166,7 @@ def _view(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, axes: tuple[int, ...]
 ) -> _View | None:
     if is_in_torch_dispatch_mode() or not all(map(_is_plain, (x, weight, bias))):
-        return None  # in such a mode, something is tracing
+        return None  # in such a mode, operations are recorded
     return _view_of(
         x.shape,
         x.is_contiguous(),
@@ -210,6 +212,7 @@ def _is_plain(tensor: Tensor | None) -> bool:
     return tensor is None or (
         type(tensor) in (Tensor, Parameter)
         and tensor.device.type == "cpu"
+        and not tensor.is_neg()  # its memory holds the values with the other sign
         and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
     )
 

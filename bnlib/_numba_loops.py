@@ -24,8 +24,9 @@ def _compiled(function):
     """Compile at the first call of each dtype, and keep the code for the next process.
 
     Sums may be reordered, so that several partial sums fit a vector, and products merged into them.
+    Dividing by zero gives infinity, as in torch.
     """
-    options = dict(nogil=True, fastmath={"reassoc", "contract"})
+    options = dict(nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
     try:
         return njit(cache=True, **options)(function)
     except RuntimeError:  # nowhere to keep it

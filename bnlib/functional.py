@@ -114,7 +114,7 @@ def batch_norm_add_relu(
     Returns y with input's shape, dtype and memory format.
     """
     how = running_mean, running_var, weight, bias, training, momentum, eps
-    kernels = None if torch.compiler.is_compiling() else _kernels(input)
+    kernels = None if _is_recorded() else _kernels(input)
     if kernels is not None and input.ndim >= 2:
         _check_batch_norm(input, *how)
         x = _in_memory_format(input)
@@ -328,7 +328,7 @@ def _normalize(
 
     running is what `_running` gives: a kernel may move the running statistics in passing.
     """
-    if torch.compiler.is_compiling():  # the compiler derives and fuses the backward itself
+    if _is_recorded():  # a compiler derives and fuses the backward itself
         return _forward(x, weight, bias, axes, eps, centered)
     inputs = x, weight, bias, axes, eps, centered, running
     if torch._C._are_functorch_transforms_active():
@@ -458,7 +458,7 @@ def _sum_like(parameter, terms):
 
 def _standardize(x, mean, var, weight, bias, eps):
     """Normalize by given statistics: three roundings per element, in float32 or wider."""
-    engine = None if torch.compiler.is_compiling() else _engine(x)
+    engine = None if _is_recorded() else _engine(x)
     if engine is not None:
         y = engine.standardize(x, mean, var, weight, bias, _batch_axes(x), eps)
         if y is not None:
@@ -475,7 +475,7 @@ def _standardize(x, mean, var, weight, bias, eps):
 
 def _running(x, running_mean, running_var, momentum):
     """The running statistics as a kernel takes them, or None where no kernel will see x."""
-    if running_mean is None or torch.compiler.is_compiling():
+    if running_mean is None or _is_recorded():
         return None
     kernels = _kernels(x)
     return kernels and kernels.Running(running_mean, running_var, momentum)
@@ -487,6 +487,11 @@ def _track(running_mean, running_var, mean, var, count, momentum):
     with torch.no_grad():
         for running, batch, share in ((running_mean, mean, momentum), (running_var, var, unbiased)):
             running.mul_(1 - momentum).add_(batch.flatten() * share)
+
+
+def _is_recorded() -> bool:
+    """Whether a compiler or a tracer watches: what it does not see computed is constant to it."""
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()
 
 
 def _engine(x: Tensor):

@@ -495,6 +495,35 @@ def test_any_number_of_threads_gives_the_same_bits(case, monkeypatch):
         assert all(map(torch.equal, results[0], other))
 
 
+def test_a_variance_of_zero_gives_what_the_formulas_give():
+    """Without eps: 0 * infinity where all values are equal, as in torch."""
+    x = normal(200, 100, dtype=torch.float32)
+    x[3] = 5.0
+    y = own_functional.layer_norm(x, (100,), eps=0.0)
+    assert y[3].isnan().all() and not y[4:].isnan().any()
+    images = normal(8, 4, 30, 30, dtype=torch.float32)
+    zero = torch.zeros(4)
+    for inputs in (images, channels_last(images)):
+        y = own_functional.batch_norm(inputs, zero, zero, eps=0.0)
+        assert y.isinf().all() and torch.equal(y.sign(), inputs.sign())
+
+
+def test_memory_that_holds_the_other_sign():
+    x = torch.view_as_complex(normal(200, 100, 2, dtype=torch.float32)).conj().imag
+    assert x.is_neg()
+    close(own_functional.layer_norm(x, (100,)), own_functional.layer_norm(x.resolve_neg(), (100,)))
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 5, 2), (8, 4, 60, 40)], ids=["small", "large"])
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_trace_computes_anew(norm, shape):
+    args = arguments(norm, *shape)
+    traced = torch.jit.trace(norm(own_functional), args)
+    others = arguments(norm, *shape)
+    others[0].mul_(3).add_(1)
+    close(traced(*others), norm(own_functional)(*others))
+
+
 def run_python(program):
     return subprocess.run([sys.executable, "-c", program], timeout=120, check=True)
 
