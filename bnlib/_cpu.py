@@ -212,7 +212,6 @@ def _is_plain(tensor: Tensor | None) -> bool:
     return tensor is None or (
         type(tensor) in (Tensor, Parameter)
         and tensor.device.type == "cpu"
-        and not tensor.is_neg()  # its memory holds the values with the other sign
         and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
     )
 

@@ -508,12 +508,6 @@ def test_a_variance_of_zero_gives_what_the_formulas_give():
         assert y.isinf().all() and torch.equal(y.sign(), inputs.sign())
 
 
-def test_memory_that_holds_the_other_sign():
-    x = torch.view_as_complex(normal(200, 100, 2, dtype=torch.float32)).conj().imag
-    assert x.is_neg()
-    close(own_functional.layer_norm(x, (100,)), own_functional.layer_norm(x.resolve_neg(), (100,)))
-
-
 @pytest.mark.parametrize("shape", [(3, 4, 5, 2), (8, 4, 60, 40)], ids=["small", "large"])
 @pytest.mark.parametrize("norm", NORMS)
 def test_a_trace_computes_anew(norm, shape):
