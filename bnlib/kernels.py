@@ -1,7 +1,7 @@
 """The norms of `bnlib.functional` as fused Triton kernels, for a GPU.
 
 `normalize`, `gradient` and `standardize` compute what the formulas in `bnlib.functional` say, and
-those formulas are their oracle; like `bnlib._statistics` they return None for what they do not
+those formulas are their oracle; like `bnlib._cpu` they return None for what they do not
 cover, and the caller then takes the formulas. Batch norm takes a residual and a ReLU into the same
 passes (`batch_norm_add_relu`). With TRITON_INTERPRET=1 the kernels run on the CPU, slowly.
 

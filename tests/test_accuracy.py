@@ -30,7 +30,7 @@ def layer_norm(functional, x, weight, bias, eps=1e-5):
     return functional.layer_norm(x, x.shape[2:], weight, bias, eps)
 
 
-# Two sizes of each: the first takes the formulas, the second the blocks.
+# Two sizes of each: the first takes the formulas, the second the loops.
 LAYOUTS = {
     "batch norm (N, C)": (batch_norm, ((50, 6), (20000, 15)), torch.contiguous_format),
     "batch norm (N, C, L), L = 2": (
