@@ -6,7 +6,7 @@ one. Where neighbours in memory belong to different channels (columns), x is fla
 to channels is repeated until there are some thousand columns: long rows make fast loops.
 
 Elements are float32 or float64, and all arithmetic is float64, rounded once when an element is
-stored: memory sets the pace, so it costs next to nothing. A loop covers the channels from start
+stored: memory sets the pace, so there is time for it. A loop covers the channels from start
 to stop, or the columns' rows it is given, so that threads can share the work.
 """
 

@@ -472,7 +472,7 @@ def test_large_input_takes_the_loops(monkeypatch):
 def test_a_first_value_far_from_the_mean_does_no_harm(shape):
     """It is what the sums are shifted by, 450 standard deviations from the mean."""
     x = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    x[0] = 1e9
+    x.view(shape[0], shape[1], -1)[0, :, 0] = 1e9
     y = own_functional.batch_norm(x, None, None, training=True)
     exact = own_functional._forward(x, None, None, own_functional._batch_axes(x), 1e-5, True)[0]
     close(y, exact, atol=EXACT)
