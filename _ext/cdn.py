@@ -6,17 +6,19 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import http.server
 import mimetypes
 import re
 import shutil
+import ssl
 import subprocess
 import tarfile
 import tempfile
+import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Route
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ROOT / "_build" / "cdn"
@@ -65,23 +67,61 @@ def fetch(package: str, folder: Path) -> None:
                 raise
 
 
-def answer(route: Route) -> None:
-    """For a browser that playwright drives: pages keep their public addresses.
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Answers like the CDN; a file that the packages do not hold is a failed request."""
 
-    A file that the packages do not hold is a failed request. Where there is neither npm nor the
-    copy of Pyodide, the real CDN answers.
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        file = local_file(self.path.lstrip("/").split("?")[0])
+        found = file is not None and file.is_file()
+        body = file.read_bytes() if found else b"not in the mirror"
+        self.send_response(200 if found else 404)
+        self.send_header("Content-Type", content_type(file) if found else "text/plain")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Access-Control-Allow-Origin", "*")
+        self.send_header("Cache-Control", "public, max-age=31536000, immutable")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+def content_type(file: Path) -> str:
+    if file.suffix in {".js", ".mjs"}:
+        return "text/javascript"
+    return mimetypes.guess_type(file)[0] or "application/octet-stream"
+
+
+def served_here() -> list[str]:
+    """Answer for the CDN on this machine, and return what tells Chromium to ask here.
+
+    Pages keep their public addresses, and the browser fetches and caches as it does elsewhere.
+    Where there is neither npm nor the copy of Pyodide, the real CDN answers: no flags.
     """
-    path = route.request.url.removeprefix(CDN).split("?")[0]
-    file = local_file(path)
-    if file is None:
-        route.continue_()
-    elif file.is_file():
-        is_script = file.suffix in {".js", ".mjs"}
-        kind = "text/javascript" if is_script else mimetypes.guess_type(file)[0]
-        headers = {
-            "content-type": kind or "application/octet-stream",
-            "access-control-allow-origin": "*",
-        }
-        route.fulfill(body=file.read_bytes(), headers=headers)
-    else:
-        route.fulfill(status=404, body=f"not in the mirror: {path}")
+    if not all(local_file(folder) for folder in PINNED):  # fetched now: no page waits for npm
+        return []
+    import trustme
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    certificate = trustme.CA().issue_cert(urlsplit(CDN).hostname)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.socket = context.wrap_socket(
+        server.socket,
+        server_side=True,
+        do_handshake_on_connect=False,  # but in the thread of its connection
+    )
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    public_key = x509.load_pem_x509_certificate(certificate.cert_chain_pems[0].bytes()).public_key()
+    encoded = public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    digest = base64.b64encode(hashlib.sha256(encoded).digest()).decode()
+    return [
+        "--no-proxy-server",
+        f"--host-resolver-rules=MAP {urlsplit(CDN).hostname} 127.0.0.1:{server.server_port}",
+        f"--ignore-certificate-errors-spki-list={digest}",
+    ]

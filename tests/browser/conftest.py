@@ -54,8 +54,6 @@ def site() -> Iterator[str]:
     """The address of the built book."""
     if not (HTML / "index.html").exists():
         skip_or_fail("the book is not built: run `make book SERVE=0`")
-    for folder in cdn.PINNED:  # now, so that no page waits for npm
-        cdn.local_file(folder)
     handler = functools.partial(QuietHandler, directory=HTML)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -68,7 +66,9 @@ def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         skip_or_fail("no Chromium found on this machine")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=FLAGS + cdn.served_here()
+        )
         yield browser
         browser.close()
 
@@ -106,7 +106,6 @@ def open_page(browser: Browser, site: str) -> Iterator[Callable[..., Page]]:
             **options,
         )
         contexts.append(context)
-        context.route(f"{cdn.CDN}**", cdn.answer)
         page = context.new_page()
         page.complaints = Complaints()
         page.complaints.watch(page)

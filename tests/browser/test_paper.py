@@ -1,6 +1,5 @@
 """The printed book, by two of its pages: nothing of the screen, all that paper needs."""
 
-import cdn
 import paper
 import pytest
 
@@ -13,7 +12,6 @@ CHAPTER, APPENDIX = "chapters/01_standardization", "chapters/90_glossary"
 def printed(browser, site):
     context = browser.new_context(bypass_csp=True)
     context.set_default_timeout(180_000)
-    context.route(f"{cdn.CDN}**", cdn.answer)
     context.route("**/exercises.mjs*", lambda route: route.abort())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paper, "pages_in_order", lambda: [CHAPTER, APPENDIX])
