@@ -225,8 +225,7 @@ def _through_relu(g, x, centred, inv_std, weight, bias, y, channel, value, offse
 @triton.jit
 def part_moments(
     x,
-    means,
-    m2s,
+    moments,
     channels,
     count,
     steps,
@@ -236,6 +235,7 @@ def part_moments(
     TILE_CHANNELS: tl.constexpr,
     TILE_VALUES: tl.constexpr,
 ):
+    """Write moments (2, parts, channels): the mean and M2 of each part of a channel."""
     channel = tl.program_id(1) * TILE_CHANNELS + tl.arange(0, TILE_CHANNELS)
     part = tl.program_id(0)
     first = part * steps * TILE_VALUES
@@ -252,15 +252,15 @@ def part_moments(
         TILE_CHANNELS,
         TILE_VALUES,
     )
-    tl.store(means + part * channels + channel, mean, mask=channel < channels)
-    tl.store(m2s + part * channels + channel, m2, mask=channel < channels)
+    place, inside = moments + part * channels + channel, channel < channels
+    tl.store(place, mean, mask=inside)
+    tl.store(place + tl.num_programs(0) * channels, m2, mask=inside)
 
 
 @triton.jit
 def merge_moments(
     x,
-    means,
-    m2s,
+    moments,
     mean,
     var,
     channels,
@@ -280,7 +280,7 @@ def merge_moments(
     """Chan's formula, relative to the first part's mean: equal means merge without rounding."""
     channel = tl.program_id(0) * TILE_CHANNELS + tl.arange(0, TILE_CHANNELS)
     inside = channel < channels
-    first_mean = tl.load(means + channel, mask=inside, other=0.0)
+    first_mean = tl.load(moments + channel, mask=inside, other=0.0)
     total = tl.zeros((TILE_CHANNELS,), tl.float64)
     squares = tl.zeros((TILE_CHANNELS,), tl.float64)
     for start in range(0, parts, TILE_PARTS):
@@ -288,7 +288,7 @@ def merge_moments(
         exists = inside[:, None] & (part < parts)[None, :]
         offsets = part[None, :] * channels + channel[:, None]
         size = tl.minimum(tl.maximum(count - part * part_size, 0), part_size).to(tl.float64)
-        away = tl.load(means + offsets, mask=exists, other=0.0) - first_mean[:, None]
+        away = tl.load(moments + offsets, mask=exists, other=0.0) - first_mean[:, None]
         total += tl.sum(tl.where(exists, away * size[None, :], 0.0), 1)
     rest = total / count
     for start in range(0, parts, TILE_PARTS):
@@ -296,8 +296,8 @@ def merge_moments(
         exists = inside[:, None] & (part < parts)[None, :]
         offsets = part[None, :] * channels + channel[:, None]
         size = tl.minimum(tl.maximum(count - part * part_size, 0), part_size).to(tl.float64)
-        away = tl.load(means + offsets, mask=exists, other=0.0) - (first_mean + rest)[:, None]
-        m2 = tl.load(m2s + offsets, mask=exists, other=0.0)
+        away = tl.load(moments + offsets, mask=exists, other=0.0) - (first_mean + rest)[:, None]
+        m2 = tl.load(moments + parts * channels + offsets, mask=exists, other=0.0)
         squares += tl.sum(tl.where(exists, m2 + away * away * size[None, :], 0.0), 1)
     merged_mean, merged_var = first_mean + rest, squares / count
     if _any_unsafe(merged_var, eps):
@@ -358,8 +358,7 @@ def part_sums(
     dresidual,
     row_statistics,
     rows,
-    dweights,
-    dbiases,
+    sums,
     channels,
     count,
     steps,
@@ -374,7 +373,7 @@ def part_sums(
     ROWS_PER_SAMPLE: tl.constexpr,
     CHANNELS_PER_ROW: tl.constexpr,
 ):
-    """Sum dy * x_hat and dy for each channel over a part of its values.
+    """Write sums (2, parts, channels): those of dy * x_hat and of dy over a part of a channel.
 
     Statistics belong to channels, as in batch norm, or to rows of `row_statistics` (shift, rest,
     inv_std): to ROWS_PER_SAMPLE of each sample, CHANNELS_PER_ROW channels each. What the ReLU lets
@@ -407,9 +406,9 @@ def part_sums(
             tl.store(dresidual + offsets, g, mask=exists)
         products += tl.where(exists, g * (centred * inv_std), 0.0)
         totals += g
-    inside = channel < channels
-    tl.store(dweights + part * channels + channel, tl.sum(products, 1), mask=inside)
-    tl.store(dbiases + part * channels + channel, tl.sum(totals, 1), mask=inside)
+    place, inside = sums + part * channels + channel, channel < channels
+    tl.store(place, tl.sum(products, 1), mask=inside)
+    tl.store(place + tl.num_programs(0) * channels, tl.sum(totals, 1), mask=inside)
 
 
 @triton.jit
@@ -450,8 +449,7 @@ def gradient_parts(
     bias,
     mean,
     var,
-    dweight,
-    dbias,
+    sums,
     dx,
     channels,
     count,
@@ -468,8 +466,8 @@ def gradient_parts(
     channel = tl.program_id(1) * TILE_CHANNELS + tl.arange(0, TILE_CHANNELS)
     inside = channel < channels
     shift, rest, inv_std = _statistics(mean, var, channel, channels, eps)
-    product = tl.load(dweight + channel, mask=inside, other=0.0) / count
-    total = tl.load(dbias + channel, mask=inside, other=0.0) / count
+    product = tl.load(sums + channel, mask=inside, other=0.0) / count
+    total = tl.load(sums + channels + channel, mask=inside, other=0.0) / count
     product, total = product.to(tl.float32)[:, None], total.to(tl.float32)[:, None]
     for step in range(steps):
         start = (tl.program_id(0) * steps + step) * TILE_VALUES
@@ -560,8 +558,7 @@ def gradient_whole(
     dx,
     dresidual,
     row_statistics,
-    dweights,
-    dbiases,
+    sums,
     channels,
     count,
     eps,
@@ -598,9 +595,9 @@ def gradient_whole(
         products += tl.where(exists, g * (centred * inv_std), 0.0)
         totals += tl.where(exists, g, 0.0)
     product, total = tl.sum(products, 1), tl.sum(totals, 1)
-    if dweights is not None:
-        tl.store(dweights + channel, product, mask=inside)
-        tl.store(dbiases + channel, total, mask=inside)
+    if sums is not None:
+        tl.store(sums + channel, product, mask=inside)
+        tl.store(sums + channels + channel, total, mask=inside)
     if row_statistics is not None:
         place = row_statistics + channel[:, None]
         tl.store(place, shift, mask=inside[:, None])
@@ -687,8 +684,7 @@ def gradient_rows(
     mean,
     var,
     dx,
-    dweights,
-    dbiases,
+    sums,
     rows,
     size,
     steps,
@@ -723,6 +719,6 @@ def gradient_rows(
         if CENTERED:
             out -= (tl.sum(g, 1) / size)[:, None]
         tl.store(dx + offsets, out * inv_std, mask=exists)
-    place = tl.program_id(0) * size + value
-    tl.store(dweights + place, tl.sum(products, 0), mask=in_row)
-    tl.store(dbiases + place, tl.sum(totals, 0), mask=in_row)
+    place = sums + tl.program_id(0) * size + value
+    tl.store(place, tl.sum(products, 0), mask=in_row)
+    tl.store(place + tl.num_programs(0) * size, tl.sum(totals, 0), mask=in_row)

@@ -16,7 +16,7 @@ The Triton programs themselves are in `bnlib._triton_kernels`.
 
 import os
 from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property, lru_cache, wraps
 from math import prod
 
 import torch
@@ -42,6 +42,7 @@ MERGE_TILE = (4, 512)  # channels and parts
 EPS_RANGE = (1e-30, 1e30)  # eps travels as float32
 LARGEST_INDEX = 2**31 - 2**20  # int32, with room for the last tiles
 LARGEST_GRID = 65535  # along the second axis
+MEMORY_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
 @dataclass(frozen=True)
@@ -167,12 +168,30 @@ class Running:
     moved: bool = False
 
     def __post_init__(self):
-        buffers = self.mean, self.var
-        self.can_be_moved = isinstance(self.momentum, int | float) and all(
-            _is_plain(b) and b.dtype == torch.float32 and b.is_contiguous() for b in buffers
+        mean, var = self.mean, self.var
+        self.can_be_moved = (
+            isinstance(self.momentum, int | float)
+            and _are_plain(mean, var)
+            and mean.dtype == var.dtype == torch.float32
+            and mean.is_contiguous()
+            and var.is_contiguous()
         )
 
 
+def _on_its_device(function):
+    """Launch where x is: Triton launches on the current GPU, which may be another one."""
+
+    @wraps(function)
+    def launch(x, *arguments, **named):
+        if not x.is_cuda or x.device.index == torch.cuda.current_device():
+            return function(x, *arguments, **named)
+        with torch.cuda.device(x.device):
+            return function(x, *arguments, **named)
+
+    return launch
+
+
+@_on_its_device
 def normalize(
     x: Tensor,
     weight: Tensor | None,
@@ -200,10 +219,12 @@ def normalize(
         found = normalize(x.contiguous(), weight, bias, axes, eps, centered)
         return found and (torch.empty_like(x).copy_(found[0]), *found[1:])
     view = _view(x, weight, bias, axes, eps)
-    if view is None or not _is_plain(residual):
+    if view is None or not _are_plain(residual):
         return None
     y = torch.empty_like(x)
-    mean, var = torch.empty((2, view.channels), dtype=torch.float64, device=x.device)
+    kept = _without(axes, x.shape)
+    mean = torch.empty(kept, dtype=torch.float64, device=x.device)
+    var = torch.empty_like(mean)
     moving = None, None, 0.0
     if running is not None and running.can_be_moved:
         moving = running.mean, running.var, float(running.momentum)
@@ -250,10 +271,10 @@ def normalize(
     if moving[0] is not None:
         torch.autograd.graph.increment_version(moving[:2])
         running.moved = True
-    kept = [1 if axis in axes else x.shape[axis] for axis in range(-x.ndim, 0)]
-    return y, mean.view(kept), var.view(kept)
+    return y, mean, var
 
 
+@_on_its_device
 def gradient(
     x: Tensor,
     weight: Tensor | None,
@@ -273,12 +294,13 @@ def gradient(
         found = gradient(x.contiguous(), weight, bias, mean, var, dy, axes, eps, centered)
         return found and (torch.empty_like(x).copy_(found[0]), *found[1:])
     view = _view(x, weight, bias, axes, eps)
-    if view is None or not _is_plain(dy):
+    if view is None or not _are_plain(dy):
         return None
     dx, _, dweight, dbias = _gradient(x, weight, bias, mean, var, dy, view, eps, centered)
     return dx, dweight, dbias
 
 
+@_on_its_device
 def standardize(
     x: Tensor,
     mean: Tensor,
@@ -294,7 +316,7 @@ def standardize(
     view = _view(x, weight, bias, axes, eps)
     tensors = x, weight, bias, residual
     asked = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
-    if view is None or view.rows or asked or not all(map(_is_plain, (mean, var, residual))):
+    if view is None or view.rows or asked or not _are_plain(mean, var, residual):
         return None
     y = torch.empty_like(x)
     _normalize_by(x, residual, weight, bias, mean, var, y, view, eps, relu)
@@ -323,7 +345,7 @@ def batch_norm_add_relu(
     """
     axes = tuple(axis for axis in range(-x.ndim, 0) if axis != 1 - x.ndim)
     view = _view(x, weight, bias, axes, eps)
-    if view is None or view.rows or not _is_plain(residual):
+    if view is None or view.rows or not _are_plain(residual):
         return None
     return _BatchNormAddReLU.apply(x, weight, bias, residual, axes, eps, running)
 
@@ -372,15 +394,14 @@ def _processors(device: torch.device) -> int:
 
 def _channel_moments(x, mean, var, view, eps, moving):
     parts = view.grid[0]
-    means, m2s = torch.empty((2, parts, view.channels), dtype=torch.float64, device=x.device)
+    moments = torch.empty((2, parts, view.channels), dtype=torch.float64, device=x.device)
     shape = view.channels, view.count
     programs.part_moments[view.grid](
-        x, means, m2s, *shape, view.steps, *view.layout, *view.tile, num_warps=view.warps
+        x, moments, *shape, view.steps, *view.layout, *view.tile, num_warps=view.warps
     )
     programs.merge_moments[(triton.cdiv(view.channels, MERGE_TILE[0]),)](
         x,
-        means,
-        m2s,
+        moments,
         mean,
         var,
         *shape,
@@ -441,7 +462,7 @@ def _gradient(
             bias,
             mean,
             var,
-            *wide,
+            wide,
             dx,
             view.channels,
             view.count,
@@ -470,7 +491,7 @@ def _row_gradient(x, dy, weight, mean, var, dx, dweight, dbias, view, eps, cente
         mean,
         var,
         dx,
-        *sums,
+        sums,
         view.channels,
         view.inner,
         steps,
@@ -487,7 +508,7 @@ def _whole_gradient(
     x, y, dy, weight, bias, mean, var, dx, dresidual, grads, view, eps, centered, relu
 ):
     given = grads[0] is not None or grads[1] is not None
-    sums, statistics = [None, None], None
+    sums = statistics = None
     if given and view.parameters == 1:
         sums = torch.empty((2, view.channels), device=x.device)
     elif given:
@@ -503,7 +524,7 @@ def _whole_gradient(
         dx,
         dresidual,
         statistics,
-        *sums,
+        sums,
         view.channels,
         view.count,
         eps,
@@ -562,7 +583,7 @@ def _sum_parts(
         dresidual,
         statistics,
         0 if rows is None else rows.channels,
-        *sums,
+        sums,
         view.channels,
         view.count,
         view.steps,
@@ -589,33 +610,52 @@ def _view(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, axes: tuple[int, ...], eps: float
 ) -> _View | None:
     """How the kernels are to see x, or None if they do not cover it."""
-    if not all(map(_is_plain, (x, weight, bias))) or is_in_torch_dispatch_mode():
+    if not _are_plain(x, weight, bias) or is_in_torch_dispatch_mode():
         return None
     if x.dtype not in (torch.float32, torch.float16, torch.bfloat16) or x.numel() == 0:
         return None
     if eps != 0 and not EPS_RANGE[0] < eps < EPS_RANGE[1]:
         return None
-    if not all(p is None or p.is_contiguous() for p in (weight, bias)):
+    if not (weight is None or weight.is_contiguous()) or not (bias is None or bias.is_contiguous()):
         return None
-    kept = [axis for axis in range(x.ndim) if axis - x.ndim not in axes]
+    kept = _kept(axes, x.ndim)
     view = _channels(x) if kept == [1] else _rows(x, weight, bias, kept)
     if view is None or view.count > LARGEST_INDEX:
         return None
     return view if view.rows or view.channels <= LARGEST_GRID else None
 
 
+@lru_cache
+def _kept(axes: tuple[int, ...], ndim: int) -> list[int]:
+    """The axes, counted from the first, that statistics keep."""
+    return [axis for axis in range(ndim) if axis - ndim not in axes]
+
+
+@lru_cache(1024)
+def _without(axes: tuple[int, ...], shape: tuple[int, ...]) -> list[int]:
+    """The shape of statistics over the axes."""
+    return [1 if axis in axes else shape[axis] for axis in range(-len(shape), 0)]
+
+
 def _rows_are_scattered(x: Tensor, axes: tuple[int, ...]) -> bool:
     """Whether values normalized together are apart, as group norm's are in channels_last."""
-    rows = axes == tuple(range(-len(axes), 0))
-    return _is_plain(x) and rows and x.numel() > 0 and not x.is_contiguous()
+    if x.is_contiguous() or x.numel() == 0:
+        return False
+    return axes == tuple(range(-len(axes), 0)) and _are_plain(x)
 
 
 def _channels(x: Tensor) -> _View | None:
     if x.is_contiguous() and prod(x.shape[2:]) > 1:
         return _channels_of(tuple(x.shape), False, x.itemsize)
-    if x.movedim(1, -1).is_contiguous():
+    if _is_channels_last(x):
         return _channels_of(tuple(x.shape), True, x.itemsize)
     return None
+
+
+def _is_channels_last(x: Tensor) -> bool:
+    if x.ndim in MEMORY_FORMATS:
+        return x.is_contiguous(memory_format=MEMORY_FORMATS[x.ndim])
+    return x.movedim(1, -1).is_contiguous()
 
 
 @lru_cache(1024)
@@ -663,10 +703,15 @@ def _without_trailing_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
     return _without_leading_ones(shape[::-1])[::-1]
 
 
-def _is_plain(tensor: Tensor | None) -> bool:
+def _are_plain(*tensors: Tensor | None) -> bool:
     """Whether this is memory a kernel can read, not a tracer's, a transform's or a subclass's."""
-    return tensor is None or (
-        type(tensor) in (Tensor, Parameter)
-        and (tensor.is_cuda or (INTERPRETED and tensor.device.type == "cpu"))
-        and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
-    )
+    for tensor in tensors:
+        if tensor is None:
+            continue
+        if type(tensor) is not Tensor and type(tensor) is not Parameter:
+            return False
+        if not (tensor.is_cuda or (INTERPRETED and tensor.device.type == "cpu")):
+            return False
+        if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+            return False
+    return True

@@ -4,11 +4,13 @@ The interpreter is chosen when Triton is imported, for good, so the tests themse
 `kernels_on_device.py`.
 """
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -75,6 +77,39 @@ def test_the_gpu_benchmark_says_that_there_is_no_gpu_and_stores_nothing():
     )
     assert run.returncode != 0 and "No GPU can be used" in run.stderr
     assert sorted((HERE.parent / "benchmarks" / "results").iterdir()) == before
+
+
+class OnGPU:
+    """Stands for a tensor on the GPU of this number; a machine may have fewer."""
+
+    is_cuda, requires_grad = True, False
+
+    def __init__(self, index):
+        self.device = SimpleNamespace(index=index)
+
+
+def test_kernels_are_launched_on_the_gpu_that_holds_the_tensor(monkeypatch):
+    current = [0]
+
+    @contextlib.contextmanager
+    def device(wanted):
+        current.append(wanted.index)
+        yield
+        current.pop()
+
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: current[-1])
+    monkeypatch.setattr(torch.cuda, "device", device)
+    monkeypatch.setattr(kernels, "_view", lambda *_: launched.append(current[-1]))
+    monkeypatch.setattr(kernels, "_rows_are_scattered", lambda *_: False)
+    for function, arguments in (
+        (kernels.normalize, (None, None, (-1,), 1e-5)),
+        (kernels.gradient, (None, None, None, None, None, (-1,), 1e-5)),
+        (kernels.standardize, (None, None, None, None, (-1,), 1e-5)),
+    ):
+        launched = []
+        for index in (0, 1):
+            function(OnGPU(index), *arguments)
+        assert launched == [0, 1] and current == [0]
 
 
 class Compiler:
