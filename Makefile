@@ -8,6 +8,8 @@ BIN = .venv/bin
 PARALLEL = --numprocesses auto --dist worksteal
 # A browser on a busy machine stalls now and then: what fails runs once more, and the summary says so.
 AGAIN = --reruns 1 -rR
+# Compiling all modules to bytecode would take nearly half of the time; Python compiles those it needs.
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 # Python 3.11 or newer, or a message that says so.
 CHECK_PYTHON = import sys; sys.version_info >= (3, 11) or sys.exit(f"Python 3.11 or newer is needed, found {sys.version.split()[0]}. Name one: make PYTHON=python3.12")
 
@@ -21,12 +23,12 @@ CHECK_GPU = import sys, torch; torch.cuda.is_available() or sys.exit("No GPU can
 
 # What building needs: no torch, no kernels.
 .venv/book: pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[book]'
+	$(INSTALL) -e '.[book]'
 	@touch $@
 
 # Everything.
 .venv/all: requirements.txt pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(INSTALL) -r requirements.txt
 	@touch .venv/book $@
 
 book: .venv/book

@@ -2,7 +2,7 @@
 
 Opening a page takes seconds, so each is opened once in each language, and all checks look at it,
 first wide and then as narrow as a phone. A check returns what is wrong. What a slider or a quiz
-does is the same in both languages: there the pages take turns.
+does is the same in both languages: there the languages take turns, as they do for axe's rules.
 """
 
 import json
@@ -15,8 +15,8 @@ from .conftest import HTML, PAGES, ROOT, SIZES, skip_or_fail
 LANGUAGES = ("ko", "en")
 AXE = "npm/axe-core@4.14.1/axe.min.js"  # a tool of the tests: no page loads it
 SOURCES = {name: (ROOT / "chapters" / f"{name}.ipynb").read_text("utf-8") for name in PAGES}
-WITH_SLIDERS = [name for name, source in SOURCES.items() if "explore(" in source]
-WITH_QUIZ = [name for name, source in SOURCES.items() if "-quiz)=" in source]
+WITH_SLIDERS = {name for name, source in SOURCES.items() if "explore(" in source}
+WITH_QUIZ = {name for name, source in SOURCES.items() if "-quiz)=" in source}
 LOOKED_AT = [*PAGES, "search"]
 SHOWN = "e => e.checkVisibility() && !e.closest('dialog')"
 
@@ -118,9 +118,12 @@ def cut_off(page):
 
 
 def serious_for_axe(page, only=None):
-    # Half of a page's elements are the coloured words of its code: one of each colour is enough.
+    # Most of a page's elements are the coloured words of its code, where one of each colour is
+    # enough, and the pieces of formulas, which MathJax makes all alike.
     page.evaluate(
         """() => {
+          for (const formula of [...document.querySelectorAll("mjx-container")].slice(20))
+            formula.remove();
           const seen = new Set();
           for (const word of document.querySelectorAll("pre span[class]"))
             if (seen.has(word.className)) word.replaceWith(...word.childNodes);
@@ -138,8 +141,71 @@ def serious_for_axe(page, only=None):
     ]
 
 
-def wrong_on(page, language, axe_rules):
-    """What is wrong on the page: wide, as narrow as a phone, and with everything opened."""
+def sliders_that_fail(page):
+    """By keyboard; each has a name, says its value in words and changes the picture."""
+    failures = []
+    for explorable in page.locator(".explorable").all():
+        values = explorable.locator(".explorable-value").all()
+        for slider, value in zip(explorable.get_by_role("slider").all(), values, strict=False):
+            name = slider.evaluate("s => s.labels[0].innerText.trim()")
+            slider.scroll_into_view_if_needed()
+            before, picture = value.inner_text(), shown_picture(explorable)
+            slider.focus()
+            for key in ("ArrowRight", "ArrowLeft"):  # one of the two if it stands at an end
+                page.keyboard.press(key)
+                if value.inner_text() != before:
+                    break
+            found = {
+                "has no name": not name,
+                "is not moved by the keyboard": value.inner_text() == before,
+                "says another value": slider.get_attribute("aria-valuetext") != value.inner_text(),
+                "does not change the picture": shown_picture(explorable) == picture,
+            }
+            failures += [f"{name} {what}" for what, wrong in found.items() if wrong]
+    return failures
+
+
+def shown_picture(explorable):
+    """The picture's address, once it is there."""
+    picture = explorable.locator("img")
+    picture.evaluate("i => i.decode()")
+    return picture.get_attribute("src")
+
+
+def choices_that_fail(page):
+    """By keyboard alone each opens to its explanation, and shows a sign, right or wrong."""
+    failures = []
+    for choice in page.locator("section[id$=-quiz] details.choice").all():
+        choice.locator("summary").focus()
+        page.keyboard.press("Enter")
+        open, explained, sign, right = choice.evaluate(
+            """c => [c.open, c.querySelector("p").checkVisibility(),
+              getComputedStyle(c.querySelector("summary"), "::before").content,
+              c.classList.contains("right")]"""
+        )
+        if not (open and explained and ("✓" in sign) == right):
+            failures.append(choice.inner_text())
+    return failures
+
+
+def missing_parts(page, name):
+    """What the chapter's source has, and the page not."""
+    sliders = page.locator(".explorable").get_by_role("slider").count()
+    choices = page.locator("section[id$=-quiz] details.choice").count()
+    right = page.locator("section[id$=-quiz] details.choice.right").count()
+    missing = []
+    if name in WITH_SLIDERS and sliders < max(1, page.locator(".explorable").count()):
+        missing.append(f"{sliders} sliders")
+    if name in WITH_QUIZ and (choices < 15 or right != 5):
+        missing.append(f"{choices} choices, {right} of them right")
+    return missing
+
+
+def wrong_on(page, name, language, by_hand):
+    """What is wrong on the page: wide, as narrow as a phone, and with everything opened.
+
+    With `by_hand` its sliders and quiz are tried, else all of axe's rules.
+    """
     scroll_through(page)
     draw(page)
     wrong = {
@@ -148,12 +214,15 @@ def wrong_on(page, language, axe_rules):
         "words": words_of_the_other_language(page, language),
         "keyboard": unreachable_by_keyboard(page),
         "width": wider_than_the_screen(page),
+        "parts": missing_parts(page, name),
+        "sliders": sliders_that_fail(page) if by_hand else [],
     }
     resize(page, "phone")
     scroll_through(page)
     wrong |= {
         "phone, width": wider_than_the_screen(page),
         "phone, keyboard": unreachable_by_keyboard(page),
+        "phone, quiz": choices_that_fail(page) if by_hand else [],
     }
     # As after a reader has opened every box, folded cell and quiz choice.
     page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
@@ -161,7 +230,8 @@ def wrong_on(page, language, axe_rules):
     wrong |= {"phone, all open": wider_than_the_screen(page), "phone, cut off": cut_off(page)}
     resize(page, "wide")
     wrong["all open"] = wider_than_the_screen(page)
-    wrong["axe"] = serious_for_axe(page, only=axe_rules)
+    # What a theme can spoil is contrast; all else is looked at in one of them.
+    wrong["axe"] = serious_for_axe(page, only=["color-contrast"] if by_hand else None)
     wrong["complaints"] = page.complaints.found
     return wrong
 
@@ -180,64 +250,13 @@ def test_page_is_sound(open_page, name, language):
         assert page.locator("html").get_attribute("lang") == language
         assert page.locator("html").get_attribute("data-theme") == theme
         try:
-            # What a theme can spoil is contrast; all else is looked at in one of them.
-            wrong = wrong_on(page, language, axe_rules=["color-contrast"] if turn else None)
+            wrong = wrong_on(page, name, language, by_hand=turn == 1)
             break
         except StoppedDrawing:  # once in some hundred pages; another load of the page draws
             continue
     else:
         pytest.fail("Chromium stopped drawing the page three times")
     assert not any(wrong.values()), {what: found for what, found in wrong.items() if found}
-
-
-@pytest.mark.parametrize("name", WITH_SLIDERS)
-def test_every_slider_changes_the_picture(open_page, name):
-    """By keyboard, and each has a name and says its value in words."""
-    turn = WITH_SLIDERS.index(name) % 2
-    page = open_page(f"{LANGUAGES[turn]}/chapters/{name}.html", list(SIZES)[turn])
-    for explorable in page.locator(".explorable").all():
-        sliders = explorable.get_by_role("slider")
-        assert sliders.count() >= 1
-        for slider, value in zip(
-            sliders.all(), explorable.locator(".explorable-value").all(), strict=True
-        ):
-            assert slider.evaluate("s => s.labels[0].innerText.trim()")
-            slider.scroll_into_view_if_needed()
-            before, picture = value.inner_text(), shown_picture(explorable)
-            slider.focus()
-            for key in ("ArrowRight", "ArrowLeft"):  # one of the two if it stands at an end
-                page.keyboard.press(key)
-                if value.inner_text() != before:
-                    break
-            assert value.inner_text() != before, "the keyboard does not move the slider"
-            assert slider.get_attribute("aria-valuetext") == value.inner_text()
-            assert shown_picture(explorable) != picture, "the slider does not change the picture"
-    assert page.complaints.found == []
-
-
-def shown_picture(explorable):
-    """The picture's address, once it is there."""
-    picture = explorable.locator("img")
-    picture.evaluate("i => i.decode()")
-    return picture.get_attribute("src")
-
-
-@pytest.mark.parametrize("name", WITH_QUIZ)
-def test_quiz_explains_every_choice(open_page, name):
-    """By keyboard alone: each choice opens to its explanation and shows a sign, right or wrong."""
-    page = open_page(f"{LANGUAGES[WITH_QUIZ.index(name) % 2]}/chapters/{name}.html")
-    choices = page.locator("section[id$=-quiz] details.choice")
-    assert choices.count() >= 15
-    assert page.locator("section[id$=-quiz] details.choice.right").count() == 5
-    for choice in choices.all():
-        choice.locator("summary").focus()
-        page.keyboard.press("Enter")
-        open, explained, sign, right = choice.evaluate(
-            """c => [c.open, c.querySelector("p").checkVisibility(),
-              getComputedStyle(c.querySelector("summary"), "::before").content,
-              c.classList.contains("right")]"""
-        )
-        assert open and explained and ("✓" in sign) == right, choice.inner_text()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
