@@ -87,6 +87,16 @@ def _moments(
 
 
 @triton.jit
+def _held_moments(values, first, exists, count):
+    """Return mean and var of values that a program holds, relative to the first, as `_moments`."""
+    away = tl.where(exists, values - first, 0.0)
+    middle = tl.sum(away, 1) / count
+    centred = tl.where(exists, away - middle[:, None], 0.0)
+    var = tl.sum(centred * centred, 1) / count
+    return tl.sum(first, 1).to(tl.float64) + middle.to(tl.float64), var.to(tl.float64)
+
+
+@triton.jit
 def _wide_moments(
     x,
     channel,
@@ -219,7 +229,81 @@ def _through_relu(g, x, centred, inv_std, weight, bias, y, channel, value, offse
     return tl.where(out > 0, g, 0.0)
 
 
-# Channels of many values are spread over programs, in parts: x is read twice.
+@triton.jit
+def _gradient_tile(
+    x,
+    y,
+    dy,
+    weight,
+    bias,
+    shift,
+    rest,
+    inv_std,
+    channel,
+    start,
+    channels,
+    count,
+    RELU: tl.constexpr,
+    REPEAT: tl.constexpr,
+    INNER: tl.constexpr,
+    ONE_SAMPLE: tl.constexpr,
+    INDEX: tl.constexpr,
+    TILE_VALUES: tl.constexpr,
+):
+    """Return where a tile's values lie, x centred, and what the ReLU lets through of dy."""
+    value, offsets, exists = _tile(
+        channel, start, channels, count, INNER, ONE_SAMPLE, INDEX, TILE_VALUES
+    )
+    centred = _load(x, offsets, exists) - shift - rest
+    g = _load(dy, offsets, exists)
+    if RELU:
+        g = _through_relu(
+            g, x, centred, inv_std, weight, bias, y, channel, value, offsets, exists, REPEAT
+        )
+    return value, offsets, exists, centred, g
+
+
+@triton.jit
+def _input_gradient(
+    g,
+    centred,
+    product,
+    total,
+    inv_std,
+    weight,
+    channel,
+    value,
+    exists,
+    CENTERED: tl.constexpr,
+    REPEAT: tl.constexpr,
+    PARAMETERS: tl.constexpr,
+    SPAN: tl.constexpr,
+):
+    """dx from the means `product` of g * x_hat and `total` of g.
+
+    The weight is a factor of g already where a row has several.
+    """
+    out = g - centred * inv_std * product
+    if CENTERED:
+        out -= total
+    if PARAMETERS > 1:
+        out *= inv_std
+    else:
+        out = _affine(out, inv_std, weight, None, channel, value, exists, REPEAT, 1, 1)
+    return out
+
+
+# Channels of many values are spread over programs, in parts: x is read twice. The second pass goes
+# from the end to the start: what the first one read last may still be in the cache.
+
+
+@triton.jit
+def _from_the_end(steps, TILE_CHANNELS: tl.constexpr, TILE_VALUES: tl.constexpr):
+    """Return the channels of a program and the first of its values, the last ones first."""
+    part = tl.num_programs(0) - 1 - tl.program_id(0)
+    group = tl.num_programs(1) - 1 - tl.program_id(1)
+    channel = group * TILE_CHANNELS + tl.arange(0, TILE_CHANNELS)
+    return channel, part * steps * TILE_VALUES
 
 
 @triton.jit
@@ -333,10 +417,10 @@ def normalize_parts(
     TILE_CHANNELS: tl.constexpr,
     TILE_VALUES: tl.constexpr,
 ):
-    channel = tl.program_id(1) * TILE_CHANNELS + tl.arange(0, TILE_CHANNELS)
+    channel, first = _from_the_end(steps, TILE_CHANNELS, TILE_VALUES)
     shift, rest, inv_std = _statistics(mean, var, channel, channels, eps)
     for step in range(steps):
-        start = (tl.program_id(0) * steps + step) * TILE_VALUES
+        start = first + (steps - 1 - step) * TILE_VALUES
         value, offsets, exists = _tile(
             channel, start, channels, count, INNER, ONE_SAMPLE, INDEX, TILE_VALUES
         )
@@ -463,30 +547,54 @@ def gradient_parts(
     TILE_CHANNELS: tl.constexpr,
     TILE_VALUES: tl.constexpr,
 ):
-    channel = tl.program_id(1) * TILE_CHANNELS + tl.arange(0, TILE_CHANNELS)
+    channel, first = _from_the_end(steps, TILE_CHANNELS, TILE_VALUES)
     inside = channel < channels
     shift, rest, inv_std = _statistics(mean, var, channel, channels, eps)
     product = tl.load(sums + channel, mask=inside, other=0.0) / count
     total = tl.load(sums + channels + channel, mask=inside, other=0.0) / count
     product, total = product.to(tl.float32)[:, None], total.to(tl.float32)[:, None]
     for step in range(steps):
-        start = (tl.program_id(0) * steps + step) * TILE_VALUES
-        value, offsets, exists = _tile(
-            channel, start, channels, count, INNER, ONE_SAMPLE, INDEX, TILE_VALUES
+        start = first + (steps - 1 - step) * TILE_VALUES
+        value, offsets, exists, centred, g = _gradient_tile(
+            x,
+            None,
+            dy,
+            weight,
+            bias,
+            shift,
+            rest,
+            inv_std,
+            channel,
+            start,
+            channels,
+            count,
+            RELU,
+            REPEAT,
+            INNER,
+            ONE_SAMPLE,
+            INDEX,
+            TILE_VALUES,
         )
-        centred = _load(x, offsets, exists) - shift - rest
-        g = _load(dy, offsets, exists)
-        if RELU:
-            g = _through_relu(
-                g, x, centred, inv_std, weight, bias, None, channel, value, offsets, exists, REPEAT
-            )
-        without = g - total - centred * inv_std * product
-        out = _affine(without, inv_std, weight, None, channel, value, exists, REPEAT, 1, 1)
+        out = _input_gradient(
+            g,
+            centred,
+            product,
+            total,
+            inv_std,
+            weight,
+            channel,
+            value,
+            exists,
+            True,
+            REPEAT,
+            1,
+            1,
+        )
         tl.store(dx + offsets, out, mask=exists)
 
 
-# Channels of few values, and long rows: a program holds all values of some, and reads them from the
-# cache the second time.
+# Channels of few values, and long rows: a program has all values of some. It holds them if they fit
+# in a tile, else it reads them twice, the second time from the end to the start.
 
 
 @triton.jit
@@ -504,6 +612,7 @@ def normalize_whole(
     running_mean,
     running_var,
     rate,
+    HELD: tl.constexpr,
     CENTERED: tl.constexpr,
     RELU: tl.constexpr,
     REPEAT: tl.constexpr,
@@ -518,10 +627,28 @@ def normalize_whole(
     channel = tl.program_id(0) * TILE_CHANNELS + tl.arange(0, TILE_CHANNELS)
     inside = channel < channels
     steps = (count + TILE_VALUES - 1) // TILE_VALUES
-    own_mean, m2 = _moments(
-        x, channel, 0, steps, channels, count, INNER, ONE_SAMPLE, INDEX, TILE_CHANNELS, TILE_VALUES
-    )
-    own_var = m2 / count
+    if HELD:
+        value, offsets, exists = _tile(
+            channel, 0, channels, count, INNER, ONE_SAMPLE, INDEX, TILE_VALUES
+        )
+        _, place, filled = _tile(channel, 0, channels, count, INNER, ONE_SAMPLE, INDEX, 1)
+        values = _load(x, offsets, exists)
+        own_mean, own_var = _held_moments(values, _load(x, place, filled), exists, count)
+    else:
+        own_mean, m2 = _moments(
+            x,
+            channel,
+            0,
+            steps,
+            channels,
+            count,
+            INNER,
+            ONE_SAMPLE,
+            INDEX,
+            TILE_CHANNELS,
+            TILE_VALUES,
+        )
+        own_var = m2 / count
     if _any_unsafe(own_var, eps):
         own_mean, own_var = _wide_moments(
             x, channel, channels, count, INNER, ONE_SAMPLE, INDEX, TILE_CHANNELS, TILE_VALUES
@@ -534,16 +661,33 @@ def normalize_whole(
     if running_mean is not None:
         _move_running(running_mean, running_var, own_mean, own_var, channel, inside, count, rate)
     shift, rest, inv_std = _split(own_mean, own_var, eps)
-    for step in range(steps):
-        value, offsets, exists = _tile(
-            channel, step * TILE_VALUES, channels, count, INNER, ONE_SAMPLE, INDEX, TILE_VALUES
-        )
-        centred = _load(x, offsets, exists) - shift - rest
+    if HELD:
         out = _affine(
-            centred, inv_std, weight, bias, channel, value, exists, REPEAT, PARAMETERS, SPAN
+            values - shift - rest,
+            inv_std,
+            weight,
+            bias,
+            channel,
+            value,
+            exists,
+            REPEAT,
+            PARAMETERS,
+            SPAN,
         )
         out = _add_and_cut(out, residual, offsets, exists, RELU)
         tl.store(y + offsets, out, mask=exists)
+    else:
+        for step in range(steps):
+            start = (steps - 1 - step) * TILE_VALUES
+            value, offsets, exists = _tile(
+                channel, start, channels, count, INNER, ONE_SAMPLE, INDEX, TILE_VALUES
+            )
+            centred = _load(x, offsets, exists) - shift - rest
+            out = _affine(
+                centred, inv_std, weight, bias, channel, value, exists, REPEAT, PARAMETERS, SPAN
+            )
+            out = _add_and_cut(out, residual, offsets, exists, RELU)
+            tl.store(y + offsets, out, mask=exists)
 
 
 @triton.jit
@@ -562,6 +706,7 @@ def gradient_whole(
     channels,
     count,
     eps,
+    HELD: tl.constexpr,
     CENTERED: tl.constexpr,
     RELU: tl.constexpr,
     REPEAT: tl.constexpr,
@@ -573,28 +718,72 @@ def gradient_whole(
     TILE_CHANNELS: tl.constexpr,
     TILE_VALUES: tl.constexpr,
 ):
-    """Write dx, and the sums for a row's one parameter, or what `part_sums` needs for several."""
+    """Write dx, and the sums for a row's one parameter, or what `part_sums` needs for several.
+
+    The second time, what the ReLU lets through of dy is read from `dresidual`, if there is one.
+    """
     channel = tl.program_id(0) * TILE_CHANNELS + tl.arange(0, TILE_CHANNELS)
     inside = channel < channels
     steps = (count + TILE_VALUES - 1) // TILE_VALUES
     shift, rest, inv_std = _statistics(mean, var, channel, channels, eps)
-    products = tl.zeros((TILE_CHANNELS, TILE_VALUES), tl.float32)
-    totals = tl.zeros((TILE_CHANNELS, TILE_VALUES), tl.float32)
-    for step in range(steps):
-        value, offsets, exists = _tile(
-            channel, step * TILE_VALUES, channels, count, INNER, ONE_SAMPLE, INDEX, TILE_VALUES
+    if HELD:
+        value, offsets, exists, centred, g = _gradient_tile(
+            x,
+            y,
+            dy,
+            weight,
+            bias,
+            shift,
+            rest,
+            inv_std,
+            channel,
+            0,
+            channels,
+            count,
+            RELU,
+            REPEAT,
+            INNER,
+            ONE_SAMPLE,
+            INDEX,
+            TILE_VALUES,
         )
-        centred = _load(x, offsets, exists) - shift - rest
-        g = _load(dy, offsets, exists)
-        if RELU:
-            g = _through_relu(
-                g, x, centred, inv_std, weight, bias, y, channel, value, offsets, exists, REPEAT
-            )
+        if dresidual is not None:
+            tl.store(dresidual + offsets, g, mask=exists)
         if PARAMETERS > 1:
             g = _affine(g, 1.0, weight, None, channel, value, exists, REPEAT, PARAMETERS, SPAN)
-        products += tl.where(exists, g * (centred * inv_std), 0.0)
-        totals += tl.where(exists, g, 0.0)
-    product, total = tl.sum(products, 1), tl.sum(totals, 1)
+        product = tl.sum(tl.where(exists, g * (centred * inv_std), 0.0), 1)
+        total = tl.sum(tl.where(exists, g, 0.0), 1)
+    else:
+        products = tl.zeros((TILE_CHANNELS, TILE_VALUES), tl.float32)
+        totals = tl.zeros((TILE_CHANNELS, TILE_VALUES), tl.float32)
+        for step in range(steps):
+            value, offsets, exists, centred, g = _gradient_tile(
+                x,
+                y,
+                dy,
+                weight,
+                bias,
+                shift,
+                rest,
+                inv_std,
+                channel,
+                step * TILE_VALUES,
+                channels,
+                count,
+                RELU,
+                REPEAT,
+                INNER,
+                ONE_SAMPLE,
+                INDEX,
+                TILE_VALUES,
+            )
+            if dresidual is not None:
+                tl.store(dresidual + offsets, g, mask=exists)
+            if PARAMETERS > 1:
+                g = _affine(g, 1.0, weight, None, channel, value, exists, REPEAT, PARAMETERS, SPAN)
+            products += tl.where(exists, g * (centred * inv_std), 0.0)
+            totals += tl.where(exists, g, 0.0)
+        product, total = tl.sum(products, 1), tl.sum(totals, 1)
     if sums is not None:
         tl.store(sums + channel, product, mask=inside)
         tl.store(sums + channels + channel, total, mask=inside)
@@ -604,28 +793,66 @@ def gradient_whole(
         tl.store(place + channels, rest, mask=inside[:, None])
         tl.store(place + 2 * channels, inv_std, mask=inside[:, None])
     product, total = (product / count)[:, None], (total / count)[:, None]
-    for step in range(steps):
-        value, offsets, exists = _tile(
-            channel, step * TILE_VALUES, channels, count, INNER, ONE_SAMPLE, INDEX, TILE_VALUES
+    if HELD:
+        out = _input_gradient(
+            g,
+            centred,
+            product,
+            total,
+            inv_std,
+            weight,
+            channel,
+            value,
+            exists,
+            CENTERED,
+            REPEAT,
+            PARAMETERS,
+            SPAN,
         )
-        centred = _load(x, offsets, exists) - shift - rest
-        g = _load(dy, offsets, exists)
-        if RELU:
-            g = _through_relu(
-                g, x, centred, inv_std, weight, bias, y, channel, value, offsets, exists, REPEAT
-            )
-        if dresidual is not None:
-            tl.store(dresidual + offsets, g, mask=exists)
-        if PARAMETERS > 1:
-            g = _affine(g, 1.0, weight, None, channel, value, exists, REPEAT, PARAMETERS, SPAN)
-        out = g - centred * inv_std * product
-        if CENTERED:
-            out -= total
-        if PARAMETERS > 1:
-            out *= inv_std
-        else:
-            out = _affine(out, inv_std, weight, None, channel, value, exists, REPEAT, 1, 1)
         tl.store(dx + offsets, out, mask=exists)
+    else:
+        if dresidual is not None:
+            tl.debug_barrier()  # other threads may have stored what is read now
+        for step in range(steps):
+            start = (steps - 1 - step) * TILE_VALUES
+            value, offsets, exists, centred, g = _gradient_tile(
+                x,
+                None if dresidual is not None else y,
+                dy if dresidual is None else dresidual,
+                weight,
+                bias,
+                shift,
+                rest,
+                inv_std,
+                channel,
+                start,
+                channels,
+                count,
+                RELU and dresidual is None,
+                REPEAT,
+                INNER,
+                ONE_SAMPLE,
+                INDEX,
+                TILE_VALUES,
+            )
+            if PARAMETERS > 1:
+                g = _affine(g, 1.0, weight, None, channel, value, exists, REPEAT, PARAMETERS, SPAN)
+            out = _input_gradient(
+                g,
+                centred,
+                product,
+                total,
+                inv_std,
+                weight,
+                channel,
+                value,
+                exists,
+                CENTERED,
+                REPEAT,
+                PARAMETERS,
+                SPAN,
+            )
+            tl.store(dx + offsets, out, mask=exists)
 
 
 # Rows that fit in a tile: a program holds their values and reads them once.
@@ -655,12 +882,7 @@ def normalize_rows(
     _first, place, filled = _tile(row, 0, rows, SIZE, SIZE, True, INDEX, 1)
     first = _load(x, place, filled)
     values = _load(x, offsets, exists)
-    # Relative to the first value, as in `_moments`.
-    away = tl.where(exists, values - first, 0.0)
-    middle = tl.sum(away, 1) / SIZE
-    centred = tl.where(exists, away - middle[:, None], 0.0)
-    own_var = (tl.sum(centred * centred, 1) / SIZE).to(tl.float64)
-    own_mean = tl.sum(first, 1).to(tl.float64) + middle.to(tl.float64)
+    own_mean, own_var = _held_moments(values, first, exists, SIZE)
     if _any_unsafe(own_var, eps):
         own_mean, own_var = _wide_moments(
             x, row, rows, SIZE, SIZE, True, INDEX, TILE_ROWS, TILE_VALUES

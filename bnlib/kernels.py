@@ -6,11 +6,13 @@ cover, and the caller then takes the formulas. Batch norm takes a residual and a
 passes (`batch_norm_add_relu`). With TRITON_INTERPRET=1 the kernels run on the CPU, slowly.
 
 Memory traffic decides the time. Batch norm reads x twice and writes y, 1.5 copies; its backward
-reads x and dy twice and writes dx, 2.5 copies. What stays in the cache is read once: rows (layer
-and RMS norm), and channels of few values. The same input gives the same bits on the same GPU.
-On an H200 batch norm reaches 83 to 98 % of a copy's bandwidth on large tensors and torch.compile's
-speed; torch is faster in half of the float32 cases in channels_last, and queues its work in about a
-third of the time (benchmarks/results/gpu_batch_norm.json). Rows of 16,384 values are slow.
+reads x and dy twice and writes dx, 2.5 copies. The second reading goes from the end to the start,
+and meets first what the cache still holds. What fits in a tile is read once: rows (layer and RMS
+norm), and channels of few values. The same input gives the same bits on the same GPU.
+On an H200, before readings went backwards and channels were held in a tile, batch norm reached 83
+to 98 % of a copy's bandwidth on large tensors and torch.compile's speed; torch was faster in half
+of the float32 cases in channels_last, and queued its work in about a third of the time
+(benchmarks/results/gpu_batch_norm.json). Rows of 16,384 values are slow.
 The Triton programs themselves are in `bnlib._triton_kernels`.
 """
 
@@ -76,6 +78,11 @@ class _View:
             return self.rows
         groups = triton.cdiv(self.channels, self._whole_tile[0])
         return self.count <= WHOLE_VALUES and groups >= WHOLE_PROGRAMS
+
+    @cached_property
+    def held(self) -> bool:
+        """Whether a program holds its channels in one tile, and reads them once."""
+        return self.whole and self.count <= self.tile[1]
 
     @cached_property
     def _whole_tile(self) -> tuple[int, int]:
@@ -258,6 +265,7 @@ def normalize(
             view.count,
             eps,
             *moving,
+            view.held,
             centered,
             relu,
             *view.affine,
@@ -528,6 +536,7 @@ def _whole_gradient(
         view.channels,
         view.count,
         eps,
+        view.held,
         centered,
         relu,
         *view.affine,

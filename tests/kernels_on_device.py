@@ -319,9 +319,11 @@ def test_add_and_relu_in_the_same_pass(dtype, memory_format, with_residual, answ
     assert own.num_batches_tracked == 1
 
 
+@pytest.mark.parametrize("tile", [kernels.ROW_TILE, 16], ids=["held", "read twice"])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("with_residual", [True, False])
-def test_add_and_relu_in_one_program(dtype, with_residual, one_program, answered):
+def test_add_and_relu_in_one_program(dtype, with_residual, tile, monkeypatch, answered):
+    shrink(monkeypatch, WHOLE_PROGRAMS=1, ROW_TILE=tile)
     test_add_and_relu_in_the_same_pass(dtype, torch.contiguous_format, with_residual, answered)
 
 

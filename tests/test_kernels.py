@@ -172,6 +172,7 @@ def test_every_program_compiles_for_a_gpu(compilers):
         ((4, 64, 56, 56), torch.float32, torch.contiguous_format),
         ((4, 64, 56, 56), torch.bfloat16, torch.channels_last),
         ((8, 256, 7, 7), torch.float16, torch.contiguous_format),
+        ((64, 256, 14, 14), torch.bfloat16, torch.contiguous_format),
     ):
         x = torch.zeros(shape, dtype=dtype).contiguous(memory_format=memory_format)
         affine = channels(shape[1]), channels(shape[1])
