@@ -98,7 +98,7 @@ def served_here() -> list[str]:
     """Answer for the CDN on this machine, and return what tells Chromium to ask here.
 
     Pages keep their public addresses, and the browser fetches and caches as it does elsewhere.
-    Where there is neither npm nor the copy of Pyodide, the real CDN answers: no flags.
+    Where npm or the copy of Pyodide is missing, the real CDN answers: no flags.
     """
     if not all(local_file(folder) for folder in PINNED):  # fetched now: no page waits for npm
         return []

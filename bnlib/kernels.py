@@ -44,7 +44,6 @@ MERGE_TILE = (4, 512)  # channels and parts
 EPS_RANGE = (1e-30, 1e30)  # eps travels as float32
 LARGEST_INDEX = 2**31 - 2**20  # int32, with room for the last tiles
 LARGEST_GRID = 65535  # along the second axis
-MEMORY_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
 @dataclass(frozen=True)
@@ -229,8 +228,7 @@ def normalize(
     if view is None or not _are_plain(residual):
         return None
     y = torch.empty_like(x)
-    kept = _without(axes, x.shape)
-    mean = torch.empty(kept, dtype=torch.float64, device=x.device)
+    mean = torch.empty(_kept_shape(axes, x.shape), dtype=torch.float64, device=x.device)
     var = torch.empty_like(mean)
     moving = None, None, 0.0
     if running is not None and running.can_be_moved:
@@ -627,23 +625,23 @@ def _view(
         return None
     if not (weight is None or weight.is_contiguous()) or not (bias is None or bias.is_contiguous()):
         return None
-    kept = _kept(axes, x.ndim)
-    view = _channels(x) if kept == [1] else _rows(x, weight, bias, kept)
+    kept = _kept_axes(axes, x.ndim)
+    view = _channels(x) if kept == (1,) else _rows(x, weight, bias, kept)
     if view is None or view.count > LARGEST_INDEX:
         return None
     return view if view.rows or view.channels <= LARGEST_GRID else None
 
 
 @lru_cache
-def _kept(axes: tuple[int, ...], ndim: int) -> list[int]:
+def _kept_axes(axes: tuple[int, ...], ndim: int) -> tuple[int, ...]:
     """The axes, counted from the first, that statistics keep."""
-    return [axis for axis in range(ndim) if axis - ndim not in axes]
+    return tuple(axis for axis in range(ndim) if axis - ndim not in axes)
 
 
 @lru_cache(1024)
-def _without(axes: tuple[int, ...], shape: tuple[int, ...]) -> list[int]:
+def _kept_shape(axes: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape of statistics over the axes."""
-    return [1 if axis in axes else shape[axis] for axis in range(-len(shape), 0)]
+    return tuple(1 if axis in axes else shape[axis] for axis in range(-len(shape), 0))
 
 
 def _rows_are_scattered(x: Tensor, axes: tuple[int, ...]) -> bool:
@@ -656,15 +654,9 @@ def _rows_are_scattered(x: Tensor, axes: tuple[int, ...]) -> bool:
 def _channels(x: Tensor) -> _View | None:
     if x.is_contiguous() and prod(x.shape[2:]) > 1:
         return _channels_of(tuple(x.shape), False, x.itemsize)
-    if _is_channels_last(x):
+    if x.movedim(1, -1).is_contiguous():
         return _channels_of(tuple(x.shape), True, x.itemsize)
     return None
-
-
-def _is_channels_last(x: Tensor) -> bool:
-    if x.ndim in MEMORY_FORMATS:
-        return x.is_contiguous(memory_format=MEMORY_FORMATS[x.ndim])
-    return x.movedim(1, -1).is_contiguous()
 
 
 @lru_cache(1024)
@@ -675,9 +667,11 @@ def _channels_of(shape: tuple[int, ...], channels_last: bool, itemsize: int) -> 
     return _View(samples, channels, prod(inner), channels, 1, False, channels_last, itemsize)
 
 
-def _rows(x: Tensor, weight: Tensor | None, bias: Tensor | None, kept: list[int]) -> _View | None:
+def _rows(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, kept: tuple[int, ...]
+) -> _View | None:
     first = len(kept)
-    if kept != list(range(first)) or not x.is_contiguous():
+    if kept != tuple(range(first)) or not x.is_contiguous():
         return None
     shapes = {tuple(p.shape) for p in (weight, bias) if p is not None}
     if len(shapes) > 1:
