@@ -8,7 +8,9 @@ BIN = .venv/bin
 PARALLEL = --numprocesses auto --dist worksteal
 # A browser on a busy machine stalls now and then: what fails runs once more, and the summary says so.
 AGAIN = --reruns 1 -rR
-# Compiling all modules to bytecode would take nearly half of the time; Python compiles those it needs.
+# Compiling all modules to bytecode would take nearly half of the time. Python compiles those it
+# needs, and keeps them even where the machine says not to: a hundred processes import torch here.
+unexport PYTHONDONTWRITEBYTECODE
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 # Python 3.11 or newer, or a message that says so.
 CHECK_PYTHON = import sys; sys.version_info >= (3, 11) or sys.exit(f"Python 3.11 or newer is needed, found {sys.version.split()[0]}. Name one: make PYTHON=python3.12")
