@@ -56,12 +56,12 @@ def pictures(widgets: dict, stack: dict) -> Iterator[dict]:
             yield from pictures(widgets, child)
 
 
-def png(picture: dict) -> bytes:
+def content(picture: dict) -> bytes:
     return base64.b64decode(picture["buffers"][0]["data"])
 
 
 def file_name(picture: dict) -> str:
-    return f"{hashlib.sha256(png(picture)).hexdigest()[:16]}.png"
+    return f"{hashlib.sha256(content(picture)).hexdigest()[:16]}.webp"
 
 
 def html(id: str, widgets: dict, tree: dict, images: str, alt: str, language: str) -> str:
@@ -116,7 +116,7 @@ def write_pictures(app: Sphinx, error: Exception | None) -> None:
         if path.suffix == ".ipynb":
             for widget in stored_widgets(stored_notebook(path)).values():
                 if widget["model_name"] == "ImageModel":
-                    (folder / file_name(widget)).write_bytes(png(widget))
+                    (folder / file_name(widget)).write_bytes(content(widget))
 
 
 def setup(app: Sphinx) -> dict:

@@ -6,10 +6,10 @@ import hashlib
 import re
 from pathlib import Path
 
+import imagesize
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
-from sphinx.util.images import get_image_size
 
 IMAGE = re.compile(r"<img ([^>]*?) ?/?>")
 
@@ -39,6 +39,14 @@ def add_scripts(app: Sphinx, pagename: str, template: str, context: dict, doctre
     app.add_js_file("book.mjs", type="module")
 
 
+def size_on_the_page(picture: Path) -> tuple[int, int]:
+    """In the page's pixels, of which an inch has 96; bnlib's figures have twice as many."""
+    width, height = imagesize.get(picture)
+    dpi, _ = imagesize.getDPI(picture)
+    scale = 96 / dpi if dpi > 0 else 1  # a picture that tells no density has the page's
+    return round(width * scale), round(height * scale)
+
+
 def settle_images(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
     """Give pictures their size, so that the text does not jump, and let all but the first wait."""
     stored = {name: path for path, name in app.builder.images.items()}
@@ -50,7 +58,7 @@ def settle_images(app: Sphinx, pagename: str, template: str, context: dict, doct
         attributes = match[1]
         name = re.search(r'src="[./]*_images/([^"]+)"', attributes)
         if name and name[1] in stored and "width=" not in attributes:
-            width, height = get_image_size(Path(app.srcdir, stored[name[1]]))
+            width, height = size_on_the_page(Path(app.srcdir, stored[name[1]]))
             attributes += f' width="{width}" height="{height}"'
         return f"<img {attributes}" + (' loading="lazy">' if seen > 1 else ">")
 

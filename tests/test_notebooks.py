@@ -1,5 +1,7 @@
 """The stored outputs are the book: running a chapter again must give the same file."""
 
+import base64
+import io
 import json
 import re
 import shutil
@@ -7,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import PIL.Image
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -76,6 +79,19 @@ def test_cells_hold_one_idea(path):
         if not {"hide-input", "exercise", "setup"} & set(cell["metadata"].get("tags", [])):
             lines = [line for line in "".join(cell["source"]).splitlines() if line.strip()]
             assert len(lines) <= 12, f"{cell['id']}: {len(lines)} lines"
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+def test_figures_are_sharp_and_jupyter_knows_their_size(path):
+    """Two pixels for each of the page, and few bytes: a palette."""
+    for cell in code_cells(path):
+        for output in cell["outputs"]:
+            if "image/png" in output.get("data", {}):
+                image = PIL.Image.open(io.BytesIO(base64.b64decode(output["data"]["image/png"])))
+                shown = output["metadata"]["image/png"]
+                assert image.mode == "P", cell["id"]
+                assert abs(image.width - 2 * shown["width"]) <= 1, cell["id"]
+                assert abs(image.height - 2 * shown["height"]) <= 1, cell["id"]
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)

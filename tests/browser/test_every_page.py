@@ -86,6 +86,15 @@ def pictures_without_words(page):
     )
 
 
+def blurred_pictures(page):
+    """Most screens have two pixels for one of the page. Sliders have many pictures, and fewer."""
+    return page.evaluate(
+        """[...document.querySelectorAll("article img")]
+          .filter(i => i.naturalWidth < (i.closest(".explorable") ? 1.45 : 1.95) * i.clientWidth)
+          .map(i => `${i.outerHTML.slice(0, 120)} ${i.naturalWidth} in ${i.clientWidth}`)"""
+    )
+
+
 def words_of_the_other_language(page, language):
     """In the sliders, and on the buttons around the text."""
     other = "en" if language == "ko" else "ko"
@@ -224,6 +233,7 @@ def wrong_on(page, name, language, by_hand):
     wrong = {
         "formulas": broken_formulas(page),
         "pictures": pictures_without_words(page),
+        "blurred": blurred_pictures(page),
         "words": words_of_the_other_language(page, language),
         "keyboard": unreachable_by_keyboard(page),
         "width": wider_than_the_screen(page),
