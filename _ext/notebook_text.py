@@ -23,8 +23,9 @@ def output_text(output: dict) -> str:
     """What an output says; a picture is its first hash digits, so that a change shows."""
     data = output.get("data", {"text/plain": output.get("text", "")})
     lines = ["".join(data.get("text/plain", ""))]
-    if "image/png" in data:
-        lines.append(f"picture {hashlib.sha256(data['image/png'].encode()).hexdigest()[:12]}")
+    for kind in ("image/png", "image/jpeg"):
+        if kind in data:
+            lines.append(f"picture {hashlib.sha256(data[kind].encode()).hexdigest()[:12]}")
     return "\n".join(f"> {line}" for part in lines for line in part.splitlines())
 
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import PIL.Image
@@ -81,17 +82,29 @@ def test_cells_hold_one_idea(path):
             assert len(lines) <= 12, f"{cell['id']}: {len(lines)} lines"
 
 
+def pictures(cell: dict) -> Iterator[tuple[str, PIL.Image.Image, dict]]:
+    """The kind, the picture and the size to show it in."""
+    for output in cell["outputs"]:
+        for kind, data in output.get("data", {}).items():
+            if kind.startswith("image/"):
+                picture = PIL.Image.open(io.BytesIO(base64.b64decode(data)))
+                yield kind, picture, output["metadata"][kind]
+
+
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
-def test_figures_are_sharp_and_jupyter_knows_their_size(path):
-    """Two pixels for each of the page, and few bytes: a palette."""
+def test_figures_are_sharp_and_of_the_right_kind(path):
+    """Two pixels for each that the notebook shows and, by their density, the page as well."""
+    kinds = set()
     for cell in code_cells(path):
-        for output in cell["outputs"]:
-            if "image/png" in output.get("data", {}):
-                image = PIL.Image.open(io.BytesIO(base64.b64decode(output["data"]["image/png"])))
-                shown = output["metadata"]["image/png"]
-                assert image.mode == "P", cell["id"]
-                assert abs(image.width - 2 * shown["width"]) <= 1, cell["id"]
-                assert abs(image.height - 2 * shown["height"]) <= 1, cell["id"]
+        for kind, picture, shown in pictures(cell):
+            assert abs(picture.width - 2 * shown["width"]) <= 1, cell["id"]
+            assert abs(picture.height - 2 * shown["height"]) <= 1, cell["id"]
+            assert round(picture.info["dpi"][0]) == 2 * 96
+            kinds.add((kind, picture.mode))
+            if kind == "image/jpeg":
+                assert "photograph" in cell["metadata"]["tags"], cell["id"]  # the dark theme asks
+    assert ("image/png", "P") in kinds or not kinds
+    assert (("image/jpeg", "RGB") in kinds) == ("layer_instance" in path.stem)
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
