@@ -9,6 +9,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from small_data import run_small
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "experiments"
@@ -25,13 +26,10 @@ import harness  # noqa: E402
 import training  # noqa: E402
 
 
-def run(script: Path, results: Path, *options: str) -> subprocess.CompletedProcess:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+@pytest.fixture(autouse=True)
+def shared_data(monkeypatch):
     if SHARED_DATA.is_dir():
-        environment["BNLIB_DATA"] = str(SHARED_DATA)
-    small = [str(Path(__file__).with_name("small_data.py")), str(script), "--small"]
-    command = [sys.executable, *small, "--results", str(results), *options]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+        monkeypatch.setenv("BNLIB_DATA", str(SHARED_DATA))
 
 
 def check_record(record: dict, name: str) -> None:
@@ -44,7 +42,8 @@ def check_record(record: dict, name: str) -> None:
 @pytest.mark.parametrize("script", EXPERIMENTS, ids=lambda p: p.stem)
 def test_small_run_resumes_where_it_stopped(script, tmp_path):
     results = tmp_path / "small.json"
-    first = run(script, results)
+    small = ("--small", "--results", str(results))
+    first = run_small(script, *small)
     assert first.returncode == 0, first.stderr
     record = json.loads(results.read_text("utf-8"))
     check_record(record, script.stem)
@@ -52,7 +51,7 @@ def test_small_run_resumes_where_it_stopped(script, tmp_path):
     lost = record["runs"].pop()
     results.write_text(json.dumps(record), "utf-8")
     kept = [r["wall_seconds"] for r in record["runs"]]
-    assert run(script, results).returncode == 0
+    assert run_small(script, *small).returncode == 0
     again = json.loads(results.read_text("utf-8"))["runs"]
     assert [r["wall_seconds"] for r in again[:-1]] == kept, "what was stored ran again"
     assert again[-1]["configuration"] == lost["configuration"]
@@ -77,7 +76,7 @@ def test_recorded_results_are_whole(path):
 def test_results_of_other_code_are_not_mixed_in(tmp_path):
     results = tmp_path / "old.json"
     results.write_text(json.dumps({"code_sha256": "0" * 64, "runs": []}), "utf-8")
-    refused = run(FOLDER / "mnist_sigmoids.py", results)
+    refused = run_small(FOLDER / "mnist_sigmoids.py", "--small", "--results", str(results))
     assert refused.returncode != 0
     assert "--again" in refused.stderr and str(results) in refused.stderr
     assert json.loads(results.read_text("utf-8"))["runs"] == []  # nothing is lost
@@ -158,8 +157,6 @@ def test_schema_notices_what_is_missing(damage):
 def test_two_workers_train_together(option, of):
     """The documented command, over gloo on a machine without GPUs."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    if SHARED_DATA.is_dir():
-        environment["BNLIB_DATA"] = str(SHARED_DATA)
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     script = [str(FOLDER / "distributed.py"), "--batch", "8", "--steps", "30", *option]
     trained = subprocess.run(

@@ -20,6 +20,15 @@ import cdn  # noqa: E402
 from chromium import CHROMIUM  # noqa: E402
 
 HTML = ROOT / "_build" / "html"
+# Of a list that is given twice Chromium takes the last: this one holds what Playwright turns off,
+# and then the address bar's suggestions, two more pages behind each page that is opened.
+TURNED_OFF = (
+    "AvoidUnnecessaryBeforeUnloadCheckSync,DestroyProfileOnBrowserClose,HttpsUpgrades,"
+    "HttpsFirstBalancedModeAutoEnable,LensOverlay,MediaRouter,PaintHolding,"
+    "ThirdPartyStoragePartitioning,AvoidCorsURLLoaderRestartOnRedirect,OptimizationHints,"
+    "NetworkTimeServiceQuerying,AimEnabled,PreconnectToSearch,"
+    "WebUIOmniboxPopup,WebUIOmniboxAimPopup"
+)
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -28,6 +37,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    f"--disable-features={TURNED_OFF}",
 ]
 PAGES = sorted(p.stem for p in (ROOT / "chapters").glob("*.ipynb"))
 expect.set_options(timeout=30_000)  # not the usual 5 s: the machine may be busy

@@ -114,7 +114,7 @@ def test_stub_solution_and_mistakes(open_page, chapter):
     assert page.complaints.found == []
 
 
-def test_python_is_fetched_on_the_first_run_only(open_page, capsys):
+def test_python_is_fetched_on_the_first_run_only(open_page):
     page = open_page(f"ko/{PAGE}")
     fetched = []
     page.on("request", lambda request: fetched.append(request.url))
@@ -125,35 +125,10 @@ def test_python_is_fetched_on_the_first_run_only(open_page, capsys):
     card(page, FIRST).locator(".exercise-run").click()
     expect(card(page, FIRST).locator(".exercise-answer")).to_contain_text("파이썬을 불러오는")
     page.wait_for_selector(".exercise[data-milliseconds]", timeout=120_000)
-    first = int(card(page, FIRST).get_attribute("data-milliseconds"))
     assert [url for url in fetched if url.endswith(".whl")]
     fetched.clear()
-    next_ones = sorted(int(run(page, FIRST)["milliseconds"]) for _ in range(5))
+    assert run(page, FIRST)["state"] == "passed"
     assert fetched == []
-    pyodide = milliseconds_of_pyodide_alone(open_page(f"ko/{PAGE}", bypass_csp=True))
-    with capsys.disabled():
-        print(
-            f"\n  first check {first / 1000:.1f} s ({first / pyodide:.2f} x Pyodide with NumPy "
-            f"alone), next {next_ones[2]} ms (median of 5)"
-        )
-
-
-def milliseconds_of_pyodide_alone(page: Page) -> float:
-    """Start Pyodide and NumPy in a worker of their own, which our policy would refuse."""
-    return page.evaluate(
-        """() => new Promise((resolve, reject) => {
-            const code = `import { loadPyodide } from
-                "https://cdn.jsdelivr.net/pyodide/v0.27.7/full/pyodide.mjs";
-                const start = performance.now();
-                const pyodide = await loadPyodide({ packages: ["numpy"] });
-                pyodide.runPython("import numpy");
-                postMessage(performance.now() - start);`;
-            const address = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
-            const worker = new Worker(address, { type: "module" });
-            worker.onmessage = ({ data }) => { worker.terminate(); resolve(data); };
-            worker.onerror = reject;
-        })"""
-    )
 
 
 def test_code_survives_reload_and_the_other_language(open_page):
