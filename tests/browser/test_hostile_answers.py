@@ -5,8 +5,8 @@ from hostile_answers import ENDLESS, HOSTILE, NATIVE
 from .test_exercises import FIRST, PAGE, answer, card, run, write
 
 IN_THE_PAGE = {"too_deep": ("crashed", "starts afresh")}  # WebAssembly's stack is smaller
-# What the page's clock has to end, whatever Python is doing: catching, printing, in C, deep down, or
-# out of memory. Each costs the page a new Python, some seconds.
+# What the clock of the page has to end, whatever Python is doing: catching, printing, in C, deep,
+# without memory. Each costs the page a new Python, some seconds.
 ENDED = {
     "loops_and_catches",
     "prints_for_ever",
