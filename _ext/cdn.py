@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import http.server
 import mimetypes
@@ -71,6 +72,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
     """Answers like the CDN; a file that the packages do not hold is a failed request."""
 
     protocol_version = "HTTP/1.1"
+
+    def handle(self) -> None:
+        with contextlib.suppress(ConnectionError):  # a page that is closed hangs up
+            super().handle()
 
     def do_GET(self) -> None:
         file = local_file(self.path.lstrip("/").split("?")[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.server
 import os
@@ -55,6 +56,10 @@ def skip_or_fail(reason: str) -> None:
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def handle(self) -> None:
+        with contextlib.suppress(ConnectionError):  # a page that is closed hangs up
+            super().handle()
+
     def log_message(self, *args: object) -> None:
         pass
 
