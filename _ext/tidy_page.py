@@ -55,7 +55,8 @@ def settle_images(app: Sphinx, pagename: str, template: str, context: dict, doct
     def settle(match: re.Match) -> str:
         nonlocal seen
         seen += 1
-        attributes = match[1]
+        # Of a figure MyST-NB fixes the height as well, which a narrow screen would stretch.
+        attributes = re.sub(r' style="width: \d+px; height: \d+px;"', "", match[1])
         name = re.search(r'src="[./]*_images/([^"]+)"', attributes)
         if name and name[1] in stored and "width=" not in attributes:
             width, height = size_on_the_page(Path(app.srcdir, stored[name[1]]))

@@ -95,6 +95,19 @@ def blurred_pictures(page):
     )
 
 
+def stretched_pictures(page):
+    """A picture that is made narrower becomes lower, too."""
+    return page.evaluate(
+        """[...document.querySelectorAll("article img")].filter(i => {
+          const { paddingLeft, paddingTop } = getComputedStyle(i);
+          const width = i.clientWidth - 2 * parseFloat(paddingLeft);
+          const height = i.clientHeight - 2 * parseFloat(paddingTop);
+          const stretch = width / height / (i.naturalWidth / i.naturalHeight);
+          return i.complete && Math.abs(stretch - 1) > 0.03;
+        }).map(i => i.outerHTML.slice(0, 200))"""
+    )
+
+
 def words_of_the_other_language(page, language):
     """In the sliders, and on the buttons around the text."""
     other = "en" if language == "ko" else "ko"
@@ -244,6 +257,7 @@ def wrong_on(page, name, language, by_hand):
     scroll_through(page)
     wrong |= {
         "phone, width": wider_than_the_screen(page),
+        "phone, stretched": stretched_pictures(page),
         "phone, keyboard": unreachable_by_keyboard(page),
         "phone, quiz": choices_that_fail(page) if by_hand else [],
     }
