@@ -96,8 +96,8 @@ def measure() -> tuple[dict, list[dict]]:
                 times.append(milliseconds)
                 page.close()
         first = statistics.median(ours)
-        ratio = statistics.median(a / b for a, b in zip(ours, alone, strict=True))
-        print(f"start {first:.0f} ms, {ratio:.2f} x Pyodide with NumPy alone")
+        over_alone = statistics.median(a / b for a, b in zip(ours, alone, strict=True))
+        print(f"start {first:.0f} ms, {over_alone:.2f} x Pyodide with NumPy alone")
         _, page = start(browser, address, START)
         for exercise in catalog():
             code = f"{exercise.solution_source}\n\n{exercise.check_line}"
@@ -114,7 +114,7 @@ def measure() -> tuple[dict, list[dict]]:
         facts = {
             "browser": f"Chromium {browser.version}",
             "start_ms": round(first),
-            "start_over_pyodide_alone": round(ratio, 2),
+            "start_over_pyodide_alone": round(over_alone, 2),
         }
         browser.close()
     return facts, rows
