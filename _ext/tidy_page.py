@@ -6,7 +6,6 @@ import hashlib
 import re
 from pathlib import Path
 
-import imagesize
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -39,28 +38,19 @@ def add_scripts(app: Sphinx, pagename: str, template: str, context: dict, doctre
     app.add_js_file("book.mjs", type="module")
 
 
-def size_on_the_page(picture: Path) -> tuple[int, int]:
-    """In the page's pixels, of which an inch has 96; bnlib's figures have twice as many."""
-    width, height = imagesize.get(picture)
-    dpi, _ = imagesize.getDPI(picture)
-    scale = 96 / dpi if dpi > 0 else 1  # a picture that tells no density has the page's
-    return round(width * scale), round(height * scale)
-
-
 def settle_images(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
-    """Give pictures their size, so that the text does not jump, and let all but the first wait."""
-    stored = {name: path for path, name in app.builder.images.items()}
+    """Keep pictures' places, so that the text does not jump, and let all but the first wait.
+
+    MyST-NB fixes the size that the notebook tells, which would stretch it on a narrow screen:
+    as attributes the same numbers keep its place, and the style sheet lets it shrink.
+    """
     seen = 0
 
     def settle(match: re.Match) -> str:
         nonlocal seen
         seen += 1
-        # Of a figure MyST-NB fixes the height as well, which a narrow screen would stretch.
-        attributes = re.sub(r' style="width: \d+px; height: \d+px;"', "", match[1])
-        name = re.search(r'src="[./]*_images/([^"]+)"', attributes)
-        if name and name[1] in stored and "width=" not in attributes:
-            width, height = size_on_the_page(Path(app.srcdir, stored[name[1]]))
-            attributes += f' width="{width}" height="{height}"'
+        size = r'style="width: (\d+)px; height: (\d+)px;"'
+        attributes = re.sub(size, r'width="\1" height="\2"', match[1])
         return f"<img {attributes}" + (' loading="lazy">' if seen > 1 else ">")
 
     context["body"] = IMAGE.sub(settle, context.get("body", ""))

@@ -93,7 +93,7 @@ def pictures(cell: dict) -> Iterator[tuple[str, PIL.Image.Image, dict]]:
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
 def test_figures_are_sharp_and_of_the_right_kind(path):
-    """Two pixels for each that the notebook shows and, by their density, the page as well."""
+    """Two pixels for each that notebook and page show, and a density that says so elsewhere."""
     kinds = set()
     for cell in code_cells(path):
         for kind, picture, shown in pictures(cell):
