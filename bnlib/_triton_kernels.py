@@ -165,6 +165,23 @@ def _move_running(running_mean, running_var, mean, var, channel, inside, count, 
 
 
 @triton.jit
+def _once(inv_std, weight, bias, channel, REPEAT: tl.constexpr, PARAMETERS: tl.constexpr):
+    """Return weight * inv_std and bias of channels that have one of each; else inv_std and 0.
+
+    Before the loops: the compiler moves no load out of them. A load of a column in a loop would
+    have it carry every tile through shared memory, to the column's order of threads and back.
+    """
+    scale, offset = inv_std, tl.zeros_like(inv_std)
+    if PARAMETERS == 1:
+        place = channel % REPEAT
+        if weight is not None:
+            scale *= tl.load(weight + place).to(tl.float32)[:, None]
+        if bias is not None:
+            offset += tl.load(bias + place).to(tl.float32)[:, None]
+    return scale, offset
+
+
+@triton.jit
 def _parameter(
     pointer,
     channel,
@@ -176,21 +193,17 @@ def _parameter(
 ):
     """Load the affine parameters of a tile: PARAMETERS to a row, the same again each REPEAT rows.
 
-    Batch norm has one to a channel, layer norm one to each value of a row, group norm one to each
-    SPAN values.
+    Layer norm has one to each value of a row, group norm one to each SPAN values.
     """
     first = (channel % REPEAT)[:, None] * PARAMETERS
-    if PARAMETERS == 1:
-        loaded = tl.load(pointer + first).to(tl.float32)
-    else:
-        loaded = _load(pointer, first + (value // SPAN)[None, :], exists)
-    return loaded
+    return _load(pointer, first + (value // SPAN)[None, :], exists)
 
 
 @triton.jit
 def _affine(
     centred,
-    inv_std,
+    scale,
+    offset,
     weight,
     bias,
     channel,
@@ -200,13 +213,13 @@ def _affine(
     PARAMETERS: tl.constexpr,
     SPAN: tl.constexpr,
 ):
-    scale = inv_std
-    if weight is not None:
-        scale *= _parameter(weight, channel, value, exists, REPEAT, PARAMETERS, SPAN)
-    out = centred * scale
-    if bias is not None:
-        out += _parameter(bias, channel, value, exists, REPEAT, PARAMETERS, SPAN)
-    return out
+    """scale and offset are those of `_once`."""
+    if PARAMETERS > 1:
+        if weight is not None:
+            scale *= _parameter(weight, channel, value, exists, REPEAT, PARAMETERS, SPAN)
+        if bias is not None:
+            offset += _parameter(bias, channel, value, exists, REPEAT, PARAMETERS, SPAN)
+    return centred * scale + offset
 
 
 @triton.jit
@@ -219,13 +232,12 @@ def _add_and_cut(out, residual, offsets, exists, RELU: tl.constexpr):
 
 
 @triton.jit
-def _through_relu(g, x, centred, inv_std, weight, bias, y, channel, value, offsets, exists, REPEAT):
+def _through_relu(g, x, centred, scale, offset, y, offsets, exists):
     """Zero g where the ReLU gave zero: read off y, or computed again where y needs only x."""
     if y is not None:
         out = _load(y, offsets, exists)
     else:
-        out = _affine(centred, inv_std, weight, bias, channel, value, exists, REPEAT, 1, 1)
-        out = out.to(x.dtype.element_ty).to(tl.float32)
+        out = (centred * scale + offset).to(x.dtype.element_ty).to(tl.float32)
     return tl.where(out > 0, g, 0.0)
 
 
@@ -234,17 +246,15 @@ def _gradient_tile(
     x,
     y,
     dy,
-    weight,
-    bias,
     shift,
     rest,
-    inv_std,
+    scale,
+    offset,
     channel,
     start,
     channels,
     count,
     RELU: tl.constexpr,
-    REPEAT: tl.constexpr,
     INNER: tl.constexpr,
     ONE_SAMPLE: tl.constexpr,
     INDEX: tl.constexpr,
@@ -257,40 +267,20 @@ def _gradient_tile(
     centred = _load(x, offsets, exists) - shift - rest
     g = _load(dy, offsets, exists)
     if RELU:
-        g = _through_relu(
-            g, x, centred, inv_std, weight, bias, y, channel, value, offsets, exists, REPEAT
-        )
+        g = _through_relu(g, x, centred, scale, offset, y, offsets, exists)
     return value, offsets, exists, centred, g
 
 
 @triton.jit
-def _input_gradient(
-    g,
-    centred,
-    product,
-    total,
-    inv_std,
-    weight,
-    channel,
-    value,
-    exists,
-    CENTERED: tl.constexpr,
-    REPEAT: tl.constexpr,
-    PARAMETERS: tl.constexpr,
-    SPAN: tl.constexpr,
-):
+def _input_gradient(g, centred, product, total, inv_std, scale, CENTERED: tl.constexpr):
     """dx from the means `product` of g * x_hat and `total` of g.
 
-    The weight is a factor of g already where a row has several.
+    The weight is in `scale`, or a factor of g already where a row has several.
     """
     out = g - centred * inv_std * product
     if CENTERED:
         out -= total
-    if PARAMETERS > 1:
-        out *= inv_std
-    else:
-        out = _affine(out, inv_std, weight, None, channel, value, exists, REPEAT, 1, 1)
-    return out
+    return out * scale
 
 
 # Channels of many values are spread over programs, in parts: x is read twice. The second pass goes
@@ -419,13 +409,13 @@ def normalize_parts(
 ):
     channel, first = _from_the_end(steps, TILE_CHANNELS, TILE_VALUES)
     shift, rest, inv_std = _statistics(mean, var, channel, channels, eps)
+    scale, offset = _once(inv_std, weight, bias, channel, REPEAT, 1)
     for step in range(steps):
         start = first + (steps - 1 - step) * TILE_VALUES
-        value, offsets, exists = _tile(
+        _value, offsets, exists = _tile(
             channel, start, channels, count, INNER, ONE_SAMPLE, INDEX, TILE_VALUES
         )
-        centred = _load(x, offsets, exists) - shift - rest
-        out = _affine(centred, inv_std, weight, bias, channel, value, exists, REPEAT, 1, 1)
+        out = (_load(x, offsets, exists) - shift - rest) * scale + offset
         out = _add_and_cut(out, residual, offsets, exists, RELU)
         tl.store(y + offsets, out, mask=exists)
 
@@ -467,6 +457,7 @@ def part_sums(
     part = tl.program_id(0)
     if row_statistics is None:
         shift, rest, inv_std = _statistics(mean, var, channel, channels, eps)
+        scale, offset = _once(inv_std, weight, bias, channel, REPEAT, 1)
     products = tl.zeros((TILE_CHANNELS, TILE_VALUES), tl.float32)
     totals = tl.zeros((TILE_CHANNELS, TILE_VALUES), tl.float32)
     for step in range(steps):
@@ -483,9 +474,7 @@ def part_sums(
         centred = _load(x, offsets, exists) - shift - rest
         g = _load(dy, offsets, exists)
         if RELU:
-            g = _through_relu(
-                g, x, centred, inv_std, weight, bias, y, channel, value, offsets, exists, REPEAT
-            )
+            g = _through_relu(g, x, centred, scale, offset, y, offsets, exists)
         if dresidual is not None:
             tl.store(dresidual + offsets, g, mask=exists)
         products += tl.where(exists, g * (centred * inv_std), 0.0)
@@ -550,46 +539,31 @@ def gradient_parts(
     channel, first = _from_the_end(steps, TILE_CHANNELS, TILE_VALUES)
     inside = channel < channels
     shift, rest, inv_std = _statistics(mean, var, channel, channels, eps)
+    scale, offset = _once(inv_std, weight, bias, channel, REPEAT, 1)
     product = tl.load(sums + channel, mask=inside, other=0.0) / count
     total = tl.load(sums + channels + channel, mask=inside, other=0.0) / count
     product, total = product.to(tl.float32)[:, None], total.to(tl.float32)[:, None]
     for step in range(steps):
         start = first + (steps - 1 - step) * TILE_VALUES
-        value, offsets, exists, centred, g = _gradient_tile(
+        _value, offsets, exists, centred, g = _gradient_tile(
             x,
             None,
             dy,
-            weight,
-            bias,
             shift,
             rest,
-            inv_std,
+            scale,
+            offset,
             channel,
             start,
             channels,
             count,
             RELU,
-            REPEAT,
             INNER,
             ONE_SAMPLE,
             INDEX,
             TILE_VALUES,
         )
-        out = _input_gradient(
-            g,
-            centred,
-            product,
-            total,
-            inv_std,
-            weight,
-            channel,
-            value,
-            exists,
-            True,
-            REPEAT,
-            1,
-            1,
-        )
+        out = _input_gradient(g, centred, product, total, inv_std, scale, True)
         tl.store(dx + offsets, out, mask=exists)
 
 
@@ -661,10 +635,12 @@ def normalize_whole(
     if running_mean is not None:
         _move_running(running_mean, running_var, own_mean, own_var, channel, inside, count, rate)
     shift, rest, inv_std = _split(own_mean, own_var, eps)
+    scale, offset = _once(inv_std, weight, bias, channel, REPEAT, PARAMETERS)
     if HELD:
         out = _affine(
             values - shift - rest,
-            inv_std,
+            scale,
+            offset,
             weight,
             bias,
             channel,
@@ -682,9 +658,18 @@ def normalize_whole(
             value, offsets, exists = _tile(
                 channel, start, channels, count, INNER, ONE_SAMPLE, INDEX, TILE_VALUES
             )
-            centred = _load(x, offsets, exists) - shift - rest
             out = _affine(
-                centred, inv_std, weight, bias, channel, value, exists, REPEAT, PARAMETERS, SPAN
+                _load(x, offsets, exists) - shift - rest,
+                scale,
+                offset,
+                weight,
+                bias,
+                channel,
+                value,
+                exists,
+                REPEAT,
+                PARAMETERS,
+                SPAN,
             )
             out = _add_and_cut(out, residual, offsets, exists, RELU)
             tl.store(y + offsets, out, mask=exists)
@@ -726,22 +711,21 @@ def gradient_whole(
     inside = channel < channels
     steps = (count + TILE_VALUES - 1) // TILE_VALUES
     shift, rest, inv_std = _statistics(mean, var, channel, channels, eps)
+    scale, offset = _once(inv_std, weight, bias, channel, REPEAT, PARAMETERS)
     if HELD:
         value, offsets, exists, centred, g = _gradient_tile(
             x,
             y,
             dy,
-            weight,
-            bias,
             shift,
             rest,
-            inv_std,
+            scale,
+            offset,
             channel,
             0,
             channels,
             count,
             RELU,
-            REPEAT,
             INNER,
             ONE_SAMPLE,
             INDEX,
@@ -749,8 +733,8 @@ def gradient_whole(
         )
         if dresidual is not None:
             tl.store(dresidual + offsets, g, mask=exists)
-        if PARAMETERS > 1:
-            g = _affine(g, 1.0, weight, None, channel, value, exists, REPEAT, PARAMETERS, SPAN)
+        if PARAMETERS > 1 and weight is not None:
+            g *= _parameter(weight, channel, value, exists, REPEAT, PARAMETERS, SPAN)
         product = tl.sum(tl.where(exists, g * (centred * inv_std), 0.0), 1)
         total = tl.sum(tl.where(exists, g, 0.0), 1)
     else:
@@ -761,17 +745,15 @@ def gradient_whole(
                 x,
                 y,
                 dy,
-                weight,
-                bias,
                 shift,
                 rest,
-                inv_std,
+                scale,
+                offset,
                 channel,
                 step * TILE_VALUES,
                 channels,
                 count,
                 RELU,
-                REPEAT,
                 INNER,
                 ONE_SAMPLE,
                 INDEX,
@@ -779,8 +761,8 @@ def gradient_whole(
             )
             if dresidual is not None:
                 tl.store(dresidual + offsets, g, mask=exists)
-            if PARAMETERS > 1:
-                g = _affine(g, 1.0, weight, None, channel, value, exists, REPEAT, PARAMETERS, SPAN)
+            if PARAMETERS > 1 and weight is not None:
+                g *= _parameter(weight, channel, value, exists, REPEAT, PARAMETERS, SPAN)
             products += tl.where(exists, g * (centred * inv_std), 0.0)
             totals += tl.where(exists, g, 0.0)
         product, total = tl.sum(products, 1), tl.sum(totals, 1)
@@ -794,21 +776,7 @@ def gradient_whole(
         tl.store(place + 2 * channels, inv_std, mask=inside[:, None])
     product, total = (product / count)[:, None], (total / count)[:, None]
     if HELD:
-        out = _input_gradient(
-            g,
-            centred,
-            product,
-            total,
-            inv_std,
-            weight,
-            channel,
-            value,
-            exists,
-            CENTERED,
-            REPEAT,
-            PARAMETERS,
-            SPAN,
-        )
+        out = _input_gradient(g, centred, product, total, inv_std, scale, CENTERED)
         tl.store(dx + offsets, out, mask=exists)
     else:
         if dresidual is not None:
@@ -819,39 +787,23 @@ def gradient_whole(
                 x,
                 None if dresidual is not None else y,
                 dy if dresidual is None else dresidual,
-                weight,
-                bias,
                 shift,
                 rest,
-                inv_std,
+                scale,
+                offset,
                 channel,
                 start,
                 channels,
                 count,
                 RELU and dresidual is None,
-                REPEAT,
                 INNER,
                 ONE_SAMPLE,
                 INDEX,
                 TILE_VALUES,
             )
-            if PARAMETERS > 1:
-                g = _affine(g, 1.0, weight, None, channel, value, exists, REPEAT, PARAMETERS, SPAN)
-            out = _input_gradient(
-                g,
-                centred,
-                product,
-                total,
-                inv_std,
-                weight,
-                channel,
-                value,
-                exists,
-                CENTERED,
-                REPEAT,
-                PARAMETERS,
-                SPAN,
-            )
+            if PARAMETERS > 1 and weight is not None:
+                g *= _parameter(weight, channel, value, exists, REPEAT, PARAMETERS, SPAN)
+            out = _input_gradient(g, centred, product, total, inv_std, scale, CENTERED)
             tl.store(dx + offsets, out, mask=exists)
 
 
@@ -893,8 +845,20 @@ def normalize_rows(
     tl.store(mean + row, own_mean, mask=row < rows)
     tl.store(var + row, own_var, mask=row < rows)
     shift, rest, inv_std = _split(own_mean, own_var, eps)
-    centred = values - shift - rest
-    out = _affine(centred, inv_std, weight, bias, row, value, exists, REPEAT, PARAMETERS, SPAN)
+    scale, offset = _once(inv_std, weight, bias, row, REPEAT, PARAMETERS)
+    out = _affine(
+        values - shift - rest,
+        scale,
+        offset,
+        weight,
+        bias,
+        row,
+        value,
+        exists,
+        REPEAT,
+        PARAMETERS,
+        SPAN,
+    )
     tl.store(y + offsets, out, mask=exists)
 
 

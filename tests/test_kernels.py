@@ -7,6 +7,7 @@ The interpreter is chosen when Triton is imported, for good, so the tests themse
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,10 @@ from triton.compiler import ASTSource  # noqa: E402
 from bnlib import kernels  # noqa: E402
 
 HERE = Path(__file__).parent
+# In Triton's intermediate code: a loop, and a tile that is handed from thread to thread, which
+# costs a trip to shared memory and back.
+LOOP = re.compile(r"^( *)(?:%[\w:]+ = )?scf\.for .*?^\1\}", re.DOTALL | re.MULTILINE)
+HANDED_OVER = re.compile(r"convert_layout .* : tensor<\d+x\d+x")
 POINTERS = {
     torch.float16: "*fp16",
     torch.bfloat16: "*bf16",
@@ -119,7 +124,7 @@ class Compiler:
     """
 
     def __init__(self, program):
-        self.program, self.compiled = program, 0
+        self.program, self.compiled, self.handed_over = program, 0, 0
 
     def __getitem__(self, grid):
         assert all(side >= 1 for side in grid) and len(grid) <= 3
@@ -142,6 +147,8 @@ class Compiler:
         binary = triton.compile(source, GPUTarget("cuda", 90, 32), {"num_warps": num_warps})
         assert len(binary.asm["cubin"]) > 1000
         self.compiled += 1
+        loops = LOOP.finditer(binary.asm["ttgir"])
+        self.handed_over += sum(len(HANDED_OVER.findall(loop.group())) for loop in loops)
 
 
 @pytest.fixture
@@ -168,6 +175,7 @@ def test_every_program_compiles_for_a_gpu(compilers):
         return mean, var
 
     batch, positions = (-4, -2, -1), (-3, -2, -1)
+    # Batch norm
     for shape, dtype, memory_format in (
         ((4, 64, 56, 56), torch.float32, torch.contiguous_format),
         ((4, 64, 56, 56), torch.bfloat16, torch.channels_last),
@@ -182,6 +190,8 @@ def test_every_program_compiles_for_a_gpu(compilers):
         y, *_ = kernels.batch_norm_add_relu(x.requires_grad_(), *affine, x.detach(), 1e-5, running)
         assert running.moved
         y.sum().backward()
+    assert {name: found.handed_over for name, found in compilers.items() if found.handed_over} == {}
+    # Layer, RMS and group norm
     for size, dtype, centered in (1000, torch.bfloat16, True), (40_000, torch.float32, False):
         weight = torch.ones(1, size, dtype=dtype)
         bias = weight if centered else None
