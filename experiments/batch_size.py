@@ -3,7 +3,8 @@
 The images are halved to 14 x 14 pixels. Three 3 x 3 convolutions with 8, 16 and 32 channels and
 strides 2, 1 and 2, each followed by a norm and ReLU, then the mean over the 4 x 4 positions and a
 linear layer. Every net sees 3,200 images whatever the size of the mini-batch: 1,600 steps of 2, or
-50 steps of 64. `norm` is
+50 steps of 64. Since that is another number of steps for each size, there are also runs of 200
+steps with 2 and with 64 images, as many as the 3,200 images make with 16. `norm` is
 
     BN  torch.nn.BatchNorm2d
     GN  4 groups of channels
@@ -20,7 +21,7 @@ images (the last of the training images, never trained on) and on 2,000 test ima
 BN with exact population statistics in place of the running ones. Choose on validation images;
 report on test images.
 
-    python experiments/batch_size.py            about ten minutes of one core
+    python experiments/batch_size.py            about an hour and a half of one core
     python experiments/batch_size.py --full     ten epochs, for a GPU
 """
 
@@ -49,17 +50,21 @@ PART = 100  # images at a time, small enough to stay in the cache
 
 
 def configurations(small: bool) -> list[dict]:
+    images_seen = 128 if small else IMAGES_SEEN
+    equal_images = [(size, images_seen) for size in (BATCH_SIZES[::5] if small else BATCH_SIZES)]
+    equal_steps = [] if small else [(size, 200 * size) for size in (2, 64)]
     return [
-        {"batch_size": batch_size, "seed": seed, "images_seen": 128 if small else IMAGES_SEEN}
+        {"batch_size": size, "seed": seed, "images_seen": seen}
         for seed in range(1 if small else 5)
-        for batch_size in (BATCH_SIZES[::5] if small else BATCH_SIZES)
+        for size, seen in equal_images + equal_steps
     ]
 
 
 def full_configurations() -> list[dict]:
     return [
-        {**configuration, "images_seen": 10 * 59_000}
-        for configuration in configurations(small=False)
+        {"batch_size": size, "seed": seed, "images_seen": 10 * 59_000}
+        for seed in range(5)
+        for size in BATCH_SIZES
     ]
 
 
