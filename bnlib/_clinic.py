@@ -19,6 +19,7 @@ SECTIONS = {  # case -> label of its section in chapter 12
     "precision": "sec-clinic-precision",
     "half-statistics": "sec-clinic-precision",
     "broken-statistics": "sec-clinic-precision",
+    "broken-batch": "sec-clinic-precision",
     "padding": "sec-clinic-padding",
     "missing-buffers": "sec-clinic-buffers",
     "never-updated": "sec-clinic-buffers",
@@ -87,6 +88,10 @@ REASONS = {
     "broken-statistics": Text(
         ko="채널 {channels}개 가운데 {bad}개의 이동 통계량이 무한대, NaN, 또는 음의 분산입니다.",
         en="{bad} of {channels} channels have running statistics that are infinite, NaN or a negative variance.",
+    ),
+    "broken-batch": Text(
+        ko="이 배치에서 배치 정규화 {all}층 가운데 {some}층이 무한대나 NaN을 받았습니다. 학습 모드라면 이동 통계량에 남습니다.",
+        en="This batch feeds infinity or NaN to {some} of {all} batch norms; in training mode that stays in their running statistics.",
     ),
     "padding": Text(
         ko="통계량에 들어간 자리의 {share:.0%}가 패딩입니다. 실제 자리만 셀 때와 견주어 분산이 {ratio:.3g}배, 평균이 표준편차의 {gap:.3g}배만큼 다릅니다.",
@@ -165,6 +170,10 @@ FIXES = {
     "broken-statistics": Text(
         ko="reset_running_stats()를 부르고 유한한 배치에서 다시 구하세요.",
         en="Call reset_running_stats() and take them again from finite batches.",
+    ),
+    "broken-batch": Text(
+        ko="첫 층에 들어가는 값부터 차례로 보며 어디서 생기는지 찾으세요.",
+        en="Go through the layers from the input on, and find where it arises.",
     ),
     "padding": Text(
         ko="실제 자리만 골라 정규화하거나 층 정규화를 쓰세요.",

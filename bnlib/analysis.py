@@ -58,8 +58,9 @@ def internal_covariate_shift(
     names = list(objective.parameters)
     own = [name for name in names if name.startswith(f"{layer}.")]
     if not own:
-        known = [name for name, _ in model.named_modules() if name]
-        raise ValueError(f"layer: expected a layer with parameters out of {known}, got {layer!r}")
+        parents = (name.split(".")[:-1] for name in names)
+        known = sorted({".".join(path[:i]) for path in parents for i in range(1, len(path) + 1)})
+        raise ValueError(f"layer: expected one that learns, out of {known}, got {layer!r}")
     (rate,) = _checked("learning_rate", [learning_rate])
     below = names[: names.index(own[0])]
     gradient = objective.gradient(objective.parameters)
@@ -82,16 +83,21 @@ def activation_drift(before: Tensor, after: Tensor) -> Drift:
 
     before, after  (N, C) or (N, C, *spatial): a layer's inputs in two states of the layers below,
                    for the same samples; or for other samples, to see the sampling noise
-    Standard deviations divide by the number of values. A feature that has not moved counts as 0.
-    Raises ValueError if there are fewer than two dimensions or the numbers of features differ.
+    Standard deviations divide by the number of values. A feature that has not moved counts as 0;
+    one that was constant and has moved makes the average infinite.
+    Raises ValueError if there are fewer than two dimensions, the numbers of features differ, or
+    one of the two is empty.
     Source: `mean` is the distance of chapter 3, exercise activation-drift.
     """
-    if min(before.ndim, after.ndim) < 2 or before.shape[1] != after.shape[1]:
+    shaped = min(before.ndim, after.ndim) >= 2 and before.shape[1] == after.shape[1]
+    if not shaped or 0 in (*before.shape, *after.shape):
         raise ValueError(
-            "before, after: expected (N, C) or (N, C, *spatial) with the same C, "
+            "before, after: expected (N, C) or (N, C, *spatial) with the same C and no size of 0, "
             f"got {tuple(before.shape)} and {tuple(after.shape)}"
         )
     old, new = (x.detach().double().transpose(0, 1).flatten(1) for x in (before, after))
+    origin = old[:, :1]  # values from here are exactly 0 in a feature that never varies
+    old, new = old - origin, new - origin
     spread = old.std(1, correction=0)
     moves = new.mean(1) - old.mean(1), new.std(1, correction=0) - spread
     return Drift(*(torch.where(m == 0, 0, m.abs() / spread).mean().item() for m in moves))

@@ -2,19 +2,22 @@
 
 Every norm here is one idea: *normalize over a set of axes*, then scale and shift. `_Normalize`
 holds that idea, forward beside backward; the norms differ in their axes. What torch refuses is
-refused with its type of exception and its words, before any buffer has changed.
+refused with its type of exception and its words, with few exceptions
+(benchmarks/results/bad_input.json), and before any buffer has changed.
 
 The formulas compute in float64 and round once. They run for small tensors, under `torch.compile`
 and `torch.func`, and wherever gradients of gradients are taken. Large tensors on the CPU take the
 same steps in loops that Numba compiles (`bnlib._cpu`), and tensors on a GPU in fused kernels if
 Triton is installed (`bnlib.kernels`); in all of them,
-|y - exact y| <= u * (8 * max|y| + 2 * |mean| / std) with u = 2**-24.
+|y - exact y| <= u * (8 * max|y| + 2 * |mean| / std) with u = 2**-24 for float32; a half adds the
+rounding of its output, 2**-11 or 2**-8 times max|y|.
 
 Speed on the CPU is in benchmarks/results/speed_cpu.json (benchmarks/speed.py), beside torch. On one
 thread no large shape there takes longer: (N, C, H, W) takes 0.38 to 0.47 of torch's time forward
 and up to 0.70 with the backward, channels_last and (N, C) take 0.77 to 0.99. With two threads
-these two take up to 1.05. There torch sums whole columns in plain float32, and errs by
-150u * max|y| where bnlib errs by u (benchmarks/results/accuracy.json).
+these two take up to 1.05. There torch sums whole columns in plain float32, and errs by 20u to 150u
+times max|y| where bnlib errs by u, and by more the longer the column
+(benchmarks/results/accuracy.json).
 What it costs: Numba compiles at the first call of a dtype, for some seconds, and keeps the code;
 without Numba large tensors take the formulas, several times as long; halves are widened first, and
 take two to three times as long as in torch. Small tensors pay for Python: (64, 64) takes 13 times
@@ -110,9 +113,13 @@ def batch_norm_add_relu(
         y = max(0, batch_norm(input) + residual)
 
     input     (N, C) or (N, C, *spatial); residual is shaped like it, or None
-    The other arguments, and what is refused, are those of `batch_norm`.
+    The other arguments, and what is refused, are those of `batch_norm`; also refused, before any
+    buffer has changed: a residual of another shape (ValueError), that is no floating point or
+    lies on another device (RuntimeError), or is no tensor (TypeError).
     Returns y with input's shape, dtype and memory format.
     """
+    _check_input("batch_norm_add_relu", input)
+    _check_residual(input, residual)
     how = running_mean, running_var, weight, bias, training, momentum, eps
     kernels = None if _is_recorded() else _kernels(input)
     if kernels is not None and input.ndim >= 2:
@@ -566,6 +573,26 @@ def _check_input(function: str, input: Tensor) -> None:
         raise TypeError(
             f"{function}(): argument 'input' (position 1) must be Tensor, "
             f"not {type(input).__name__}"
+        )
+
+
+def _check_residual(input: Tensor, residual: Tensor | None) -> None:
+    if residual is None:
+        return
+    if not isinstance(residual, Tensor):
+        raise TypeError(
+            "batch_norm_add_relu(): argument 'residual' (position 2) must be Tensor, "
+            f"not {type(residual).__name__}"
+        )
+    if residual.shape != input.shape:
+        raise ValueError(
+            f"residual: expected the shape of input, {tuple(input.shape)}, "
+            f"got {tuple(residual.shape)}"
+        )
+    if not residual.is_floating_point() or residual.device != input.device:
+        raise RuntimeError(
+            f"residual: expected a floating point tensor on {input.device}, where input is, "
+            f"got {residual.dtype} on {residual.device}"
         )
 
 

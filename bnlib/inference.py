@@ -142,6 +142,11 @@ def _check_foldable(conv_or_linear: nn.Module, bn: nn.Module) -> None:
             "conv_or_linear: expected Linear, Conv1d/2d/3d or ConvTranspose1d/2d/3d, "
             f"got {type(conv_or_linear).__name__}"
         )
+    if not _is_plain(conv_or_linear):
+        raise TypeError(
+            "conv_or_linear: expected a weight of its own and no forward hooks, but its weight or "
+            "output is computed elsewhere (spectral norm, weight norm, pruning, a hook)"
+        )
     if type(bn) not in _BATCH_NORMS:
         raise TypeError(f"bn: expected BatchNorm1d/2d/3d or SyncBatchNorm, got {type(bn).__name__}")
     if bn.training:
@@ -153,6 +158,12 @@ def _check_foldable(conv_or_linear: nn.Module, bn: nn.Module) -> None:
             f"bn: expected {_out_channels(conv_or_linear)} channels, the outputs of "
             f"conv_or_linear, got {bn.num_features}"
         )
+
+
+def _is_plain(layer: nn.Module) -> bool:
+    """Whether the layer computes by the weight that it holds, and nothing else."""
+    hooks = layer._forward_hooks or layer._forward_pre_hooks
+    return isinstance(layer._parameters.get("weight"), nn.Parameter) and not hooks
 
 
 def _out_channels(layer: nn.Module) -> int:
@@ -232,6 +243,7 @@ def _can_fold(model: fx.GraphModule, node: fx.Node, calls: Counter) -> bool:
     layer, bn = model.get_submodule(source.target), model.get_submodule(node.target)
     return (
         type(layer) in _FOLDABLE
+        and _is_plain(layer)
         and type(bn) in (*_BATCH_NORMS, bnn.BatchNormAct2d)
         and bn.running_mean is not None
         and bn.num_features == _out_channels(layer)

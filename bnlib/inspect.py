@@ -159,13 +159,18 @@ def inspect(
     The model runs twice on the batch, with dropout off and on, each batch norm normalizing by the
     batch. Nothing of it changes, not even after an error: parameters, buffers, modes, hooks and
     the state of torch's random generators stay as they were.
-    Raises TypeError if model is no Module, ValueError if it has parameters without a shape yet,
-    and whatever model raises for the batch.
+    Raises TypeError if model is no Module or mask is not of booleans, ValueError if the model has
+    parameters without a shape yet, if mask fits the input of no batch norm or accumulate is not
+    at least 1, and whatever model raises for the batch.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model: expected a torch.nn.Module, got {type(model).__name__}")
     if any(is_lazy(p) for p in model.parameters()):
         raise ValueError("model: expected parameters with shapes, got lazy ones; run it once first")
+    if mask is not None and mask.dtype != torch.bool:
+        raise TypeError(f"mask: expected booleans, got {mask.dtype}")
+    if accumulate < 1:
+        raise ValueError(f"accumulate: expected at least 1 batch, got {accumulate}")
     wrappers, inner = [], model
     while isinstance(inner, _WRAPPERS):
         wrappers.append(inner)
@@ -186,6 +191,9 @@ def _run(patient: _Patient, batch: Tensor | tuple | list, mask: Tensor | None) -
     x, *rest = batch if isinstance(batch, tuple | list) else (batch,)
     output = _forward(patient, x, mask, patient.seen, noise=False)
     _forward(patient, x, mask, patient.noisy, noise=True)
+    reached = [seen for seen in patient.seen.values() if seen.parts]
+    if mask is not None and reached and not any(seen.real_parts for seen in reached):
+        raise ValueError(f"mask: {tuple(mask.shape)} fits the input of no batch norm")
     if rest and isinstance(rest[0], Tensor) and rest[0].ndim == 1 and len(rest[0]) > 1:
         labels = rest[0]
         if not labels.is_floating_point():
@@ -417,6 +425,13 @@ def _broken_statistics(patient: _Patient) -> Iterator[Finding]:
         yield _finding("broken-statistics", broken, bad=bad, channels=norm.num_features)
 
 
+def _broken_batch(patient: _Patient) -> Iterator[Finding]:
+    fed = {name: seen for name, seen in patient.seen.items() if seen.parts}
+    broken = [n for n, seen in fed.items() if not torch.stack(seen.moments()).isfinite().all()]
+    if broken:
+        yield _finding("broken-batch", broken, some=len(broken), all=len(fed))
+
+
 def _is_sound(norm: nn.Module) -> bool:
     if norm.running_var is None:
         return True
@@ -476,6 +491,7 @@ _CHECKS: tuple[Callable[[_Patient], Iterator[Finding]], ...] = (
     _precision,
     _half_statistics,
     _broken_statistics,
+    _broken_batch,
     _padding,
     _missing_buffers,
 )

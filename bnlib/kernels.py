@@ -6,13 +6,16 @@ cover, and the caller then takes the formulas. Batch norm takes a residual and a
 passes (`batch_norm_add_relu`). With TRITON_INTERPRET=1 the kernels run on the CPU, slowly.
 
 Memory traffic decides the time. Batch norm reads x twice and writes y, 1.5 copies; its backward
-reads x and dy twice and writes dx, 2.5 copies. The second reading goes from the end to the start,
-and meets first what the cache still holds. What fits in a tile is read once: rows (layer and RMS
-norm), and channels of few values. The same input gives the same bits on the same GPU.
-On an H200, before readings went backwards and channels were held in a tile, batch norm reached 83
-to 98 % of a copy's bandwidth on large tensors and torch.compile's speed; torch was faster in half
-of the float32 cases in channels_last, and queued its work in about a third of the time
-(benchmarks/results/gpu_batch_norm.json). Rows of 16,384 values are slow.
+reads x and dy twice and writes dx, 2.5 copies. With a residual and ReLU it is 2 and 3.5: y is read
+for the mask, and what that lets through of dy is the residual's gradient, which is read again in
+place of dy and y. The second reading goes from the end to the start, and meets first what the cache
+still holds. What fits in a tile is read once: rows (layer and RMS norm), and channels of few
+values. The same input gives the same bits on the same GPU.
+On an H200, before readings went backwards, channels were held in a tile and parameters were loaded
+before the loops, batch norm reached 83 to 98 % of a copy's bandwidth on large tensors and
+torch.compile's speed; torch was faster in half of the float32 cases in channels_last, and queued
+its work in about a third of the time (benchmarks/results/gpu_batch_norm.json). Rows of 16,384
+values are slow.
 The Triton programs themselves are in `bnlib._triton_kernels`.
 """
 
@@ -346,7 +349,8 @@ def batch_norm_add_relu(
     residual      shaped like x, or None
     running       statistics to move in passing, or None
     Returns y, differentiable, and mean and var, which are not; None if not covered. The ReLU's
-    mask is not stored: the backward reads it off y, or computes it again where that costs less.
+    mask is not stored, nor is the residual: the backward reads the mask off y, or computes it
+    again where there is no residual.
     Gradients of gradients come from the formulas of `bnlib.functional`.
     """
     axes = tuple(axis for axis in range(-x.ndim, 0) if axis != 1 - x.ndim)
@@ -360,36 +364,39 @@ class _BatchNormAddReLU(Function):
     @staticmethod
     def forward(ctx, x, weight, bias, residual, axes, eps, running):
         y, mean, var = normalize(x, weight, bias, axes, eps, True, residual, True, running)
-        ctx.save_for_backward(x, weight, bias, residual, mean, var, y)
-        ctx.how = axes, eps
+        ctx.save_for_backward(x, weight, bias, mean, var, y)
+        ctx.how = axes, eps, None if residual is None else residual.dtype
         ctx.mark_non_differentiable(mean, var)
         return y, mean, var
 
     @staticmethod
     def backward(ctx, dy, _mean, _var):
-        x, weight, bias, residual, mean, var, y = ctx.saved_tensors
-        axes, eps = ctx.how
+        x, weight, bias, mean, var, y = ctx.saved_tensors
+        axes, eps, residual_dtype = ctx.how
+        with_residual = residual_dtype is not None
         if torch.is_grad_enabled():  # these gradients will be differentiated
-            grads = _differentiable_gradient(x, weight, bias, residual, axes, eps, dy)
-            return *grads, None, None, None
-        view = _view(x, weight, bias, axes, eps)
-        known_y = None if residual is None else y
-        dx, dresidual, dweight, dbias = _gradient(
-            x, weight, bias, mean, var, dy, view, eps, relu=True, y=known_y, residual=residual
-        )
-        if residual is not None:
-            dresidual = dresidual.to(residual.dtype)
-        return dx, dweight, dbias, dresidual, None, None, None
+            dresidual = dy * (y > 0)
+            grads = _differentiable_gradient(x, weight, bias, axes, eps, dresidual)
+        else:
+            view, known_y = _view(x, weight, bias, axes, eps), y if with_residual else None
+            dx, dresidual, *grads = _gradient(
+                *(x, weight, bias, mean, var, dy, view, eps),
+                relu=True,
+                y=known_y,
+                with_residual=with_residual,
+            )
+            grads = dx, *grads
+        dresidual = dresidual.to(residual_dtype) if with_residual else None
+        return *grads, dresidual, None, None, None
 
 
-def _differentiable_gradient(x, weight, bias, residual, axes, eps, dy):
+def _differentiable_gradient(x, weight, bias, axes, eps, dy):
     from .functional import _normalize
 
-    inputs = x, weight, bias, residual
+    inputs = x, weight, bias
     y = _normalize(x, weight, bias, axes, eps)[0]
-    y = (y if residual is None else y + residual).relu()
     wanted = [tensor for tensor in inputs if tensor is not None and tensor.requires_grad]
-    grads = iter(torch.autograd.grad(y, wanted, dy, create_graph=True))
+    grads = iter(torch.autograd.grad(y, wanted, dy, create_graph=True) if wanted else ())
     return [next(grads) if t is not None and t.requires_grad else None for t in inputs]
 
 
@@ -442,12 +449,23 @@ def _normalize_by(x, residual, weight, bias, mean, var, y, view, eps, relu):
 
 
 def _gradient(
-    x, weight, bias, mean, var, dy, view, eps, centered=True, relu=False, y=None, residual=None
+    x,
+    weight,
+    bias,
+    mean,
+    var,
+    dy,
+    view,
+    eps,
+    centered=True,
+    relu=False,
+    y=None,
+    with_residual=False,
 ):
     """Return dx, dresidual, dweight and dbias."""
     dy = view.like(dy)
     dx = torch.empty_like(x)
-    dresidual = None if residual is None else torch.empty_like(x)
+    dresidual = torch.empty_like(x) if with_residual else None
     parameters = [p for p in (weight, bias) if p is not None]
     grads = [None if p is None else torch.empty_like(p) for p in (weight, bias)]
     if parameters and view.in_tile and view.repeat == 1 and view.parameters == view.inner > 1:

@@ -113,15 +113,10 @@ class BatchNormAct2d(BatchNorm2d):
     Returns y, shaped like input. On a GPU the add and the ReLU run in batch norm's own passes,
     elsewhere in the buffer that holds y.
     It inherits BatchNorm2d, so it loads the checkpoint of a separate batch norm.
-    Raises ValueError if the shapes differ; the running statistics are then untouched.
+    Raises what `bnlib.functional.batch_norm_add_relu` raises; nothing is counted or moved then.
     """
 
     def forward(self, input: Tensor, residual: Tensor | None = None) -> Tensor:
-        if residual is not None and residual.shape != input.shape:
-            raise ValueError(
-                f"residual: expected the shape of input, {tuple(input.shape)}, "
-                f"got {tuple(residual.shape)}"
-            )
         return self._forward(input, partial(self._normalize_add_relu, residual))
 
     def _normalize_add_relu(
@@ -148,7 +143,10 @@ def channel_moments(input: Tensor) -> Tensor:
     input   (N, C) or (N, C, *spatial), any float dtype; an empty batch gives zeros
     Returns (3, C): count, mean, M2. On the CPU everything is float64; elsewhere the sums
     over the batch run in float32 or wider.
+    Raises ValueError for fewer than two dimensions or no channels.
     """
+    if input.ndim < 2 or input.shape[1] == 0:
+        raise ValueError(f"input: expected (N, C) or (N, C, *spatial), got {tuple(input.shape)}")
     axes = (0, *range(2, input.ndim))
     count = input.numel() // input.shape[1]
     wide = input.to(_wide_dtype(input))
@@ -165,8 +163,11 @@ def merge_moments(parts: Tensor) -> Tensor:
 
     parts   (P, 3, C) from `channel_moments`, of any sizes, some of them zero
     Returns (3, C). No term cancels, unlike in E[x^2] - E[x]^2.
+    Raises ValueError for another shape.
     Source: Chan, Golub & LeVeque 1983, for any number of parts.
     """
+    if parts.ndim != 3 or parts.shape[1] != 3:
+        raise ValueError(f"parts: expected (P, 3, C), got {tuple(parts.shape)}")
     counts, means, m2s = parts.unbind(1)
     count = counts.sum(0)
     mean = (counts * means).sum(0) / count.clamp(min=1)

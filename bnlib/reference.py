@@ -375,6 +375,9 @@ class BatchNorm:
         and in training if it has one value per channel; the running statistics stay as they were.
         An empty batch counts in num_batches_tracked and changes no statistic, as in torch.
         """
+        shape = np.shape(x)
+        if len(shape) >= 2 and shape[1] != len(self.gamma):
+            raise ValueError(f"x: expected {len(self.gamma)} channels, got shape {shape}")
         if self.training:
             y, cache = batch_norm(x, self.gamma, self.beta, self.eps)
             self._track(cache.normalized, _values_per_channel(cache.shape))

@@ -319,6 +319,18 @@ def test_add_and_relu_in_the_same_pass(dtype, memory_format, with_residual, answ
     assert own.num_batches_tracked == 1
 
 
+@pytest.mark.parametrize("shape", [(4, 5, 1, 1), (1,), (4, 5, 3, 4)])
+@pytest.mark.parametrize("training", [True, False])
+def test_no_kernel_reads_beyond_a_residual(shape, training):
+    own, _, x, *_ = two_layers(torch.float32, torch.contiguous_format, training)
+    before = own.running_mean.clone()
+    with pytest.raises(ValueError, match="residual: expected the shape of input"):
+        own_functional.batch_norm_add_relu(
+            x, x.new_ones(shape), own.running_mean, own.running_var, training=training
+        )
+    assert torch.equal(own.running_mean, before)
+
+
 @pytest.mark.parametrize("tile", [kernels.ROW_TILE, 16], ids=["held", "read twice"])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("with_residual", [True, False])

@@ -269,7 +269,7 @@ def test_a_model_without_parameters_is_refused():
 
 @pytest.mark.parametrize("layer", ["8", "3", "", "conv"])
 def test_an_unknown_layer_is_refused(convnet, layer):
-    with pytest.raises(ValueError, match=r"layer: expected a layer with parameters out of \['0'"):
+    with pytest.raises(ValueError, match=r"layer: expected one that learns, out of \['0'"):
         analysis.internal_covariate_shift(*convnet, layer, 0.1)
 
 
@@ -288,7 +288,13 @@ def test_smoothness_needs_a_step(bowl, etas):
         analysis.effective_smoothness(*bowl, etas)
 
 
-@pytest.mark.parametrize(("before", "after"), [((3,), (3,)), ((4, 3), (4, 2))])
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 1e10])
+def test_a_constant_feature_has_not_moved(value):
+    before, after = (torch.full((n, 2), value, dtype=torch.float64) for n in (1437, 360))
+    assert analysis.activation_drift(before, after) == (0, 0)
+
+
+@pytest.mark.parametrize(("before", "after"), [((3,), (3,)), ((4, 3), (4, 2)), ((0, 3), (4, 3))])
 def test_drift_of_other_shapes_is_refused(before, after):
     with pytest.raises(ValueError, match="before, after: expected"):
         analysis.activation_drift(torch.ones(before), torch.ones(after))

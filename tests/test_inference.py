@@ -6,6 +6,7 @@ import pytest
 import torch
 from tolerances import TOLERANCES
 from torch import nn
+from torch.nn.utils import prune
 
 from bnlib import nn as bnn
 from bnlib.inference import fold, fold_model, population_statistics
@@ -231,6 +232,26 @@ def test_fold_keeps_requires_grad():
     assert fold(nn.Linear(3, 4), bn).bias.requires_grad
     frozen = fold(nn.Linear(3, 4).requires_grad_(False), bn)
     assert not frozen.weight.requires_grad and not frozen.bias.requires_grad
+
+
+def with_a_doubling_hook(layer):
+    layer.register_forward_hook(lambda _module, _input, output: 2 * output)
+    return layer
+
+
+COMPUTED = {
+    "spectral norm": nn.utils.parametrizations.spectral_norm,
+    "old spectral norm": nn.utils.spectral_norm,
+    "pruned": lambda layer: prune.l1_unstructured(layer, "weight", 2),
+    "hook": with_a_doubling_hook,
+}
+
+
+@pytest.mark.parametrize("name", COMPUTED)
+def test_a_layer_that_computes_otherwise_is_not_folded(name):
+    layer, bn = COMPUTED[name](nn.Linear(3, 4)), nn.BatchNorm1d(4).eval()
+    with pytest.raises(TypeError, match="conv_or_linear: expected"):
+        fold(layer, bn)
 
 
 class StandardizedConv(nn.Conv2d):

@@ -365,3 +365,17 @@ def test_bad_input():
         inspect(3)
     with pytest.raises(ValueError, match="model: expected parameters with shapes"):
         inspect(nn.Sequential(nn.LazyBatchNorm1d()))
+    with pytest.raises(ValueError, match="accumulate: expected at least 1"):
+        inspect(mlp(), accumulate=0)
+    model, arguments = padded_sequences()
+    with pytest.raises(ValueError, match=r"mask: \(20, 32\) fits the input of no batch norm"):
+        inspect(model, **arguments | {"mask": arguments["mask"].T})
+    with pytest.raises(TypeError, match=r"mask: expected booleans, got torch\.float32"):
+        inspect(model, **arguments | {"mask": arguments["mask"].float()})
+
+
+def test_a_batch_with_a_nan_is_named():
+    x, labels = batch_of(64)
+    x[3, 5] = torch.nan
+    (finding,) = inspect(mlp().train(), (x, labels))
+    assert finding.case == "broken-batch" and "2 of 2 batch norms" in str(finding)

@@ -253,13 +253,21 @@ def test_batch_norm_act(training, with_residual):
     assert (y == 0).any() and (y > 0).any()
 
 
-def test_batch_norm_act_refuses_another_shape():
-    own = randomize(bnn.BatchNormAct2d(5))
+@pytest.mark.parametrize(
+    "residual, error, message",
+    [
+        (torch.ones(3, 5, 1, 1), ValueError, r".* \(3, 5, 4, 2\), got \(3, 5, 1, 1\)"),
+        (torch.ones(1), ValueError, r".* got \(1,\)"),
+        (torch.ones(3, 5, 4, 2, dtype=torch.complex64), RuntimeError, ".* got torch.complex64"),
+        (1.0, TypeError, r".*must be Tensor, not float"),
+    ],
+)
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_norm_act_refuses_another_residual(residual, error, message, training):
+    own = randomize(bnn.BatchNormAct2d(5)).train(training)
     before = buffers(own)
-    with pytest.raises(
-        ValueError, match=r"residual: expected .* \(3, 5, 4, 2\), got \(3, 5, 1, 1\)"
-    ):
-        own(torch.ones(3, 5, 4, 2), torch.ones(3, 5, 1, 1))
+    with pytest.raises(error, match="residual" + message):
+        own(torch.ones(3, 5, 4, 2), residual)
     assert all(torch.equal(own.get_buffer(name), value) for name, value in before.items())
 
 

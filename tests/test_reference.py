@@ -631,11 +631,11 @@ BAD_CALLS = {
     ),
     "layer-class-channels": (
         lambda: reference.BatchNorm(4).forward(BATCH),
-        r"^gamma: .*\(3,\).*x \(2, 3\).*\(4,\)",
+        r"^x: expected 4 channels, got shape \(2, 3\)",
     ),
     "layer-class-channels-eval": (
         lambda: reference.BatchNorm(4).eval().forward(BATCH),
-        r"^gamma: .*\(3,\).*x \(2, 3\).*\(4,\)",
+        r"^x: expected 4 channels, got shape \(2, 3\)",
     ),
     "standardize-axis": (lambda: reference.standardize(THREE, axis=1), "axis 1 is out of bounds"),
     "standardize-eps": (lambda: reference.standardize(THREE, eps=-1.0), r"^eps: .*-1\.0"),
