@@ -11,6 +11,7 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 
 IMAGE = re.compile(r"<img ([^>]*?) ?/?>")
+BEFORE_UNIT = re.compile(r"(?<=\d) (?=%|(?:ms|kB|MB|GB)\b)")
 
 
 def machinery() -> str:
@@ -27,6 +28,15 @@ def label_sections(app: Sphinx, doctree: nodes.document) -> None:
     for section in doctree.findall(nodes.section):
         labels = {id for name, id in doctree.nameids.items() if doctree.nametypes.get(name)}
         section["ids"].sort(key=lambda id: id not in labels)
+
+
+def keep_units(app: Sphinx, doctree: nodes.document) -> None:
+    """No line ends between a number and its unit."""
+    as_written = nodes.literal, nodes.literal_block, nodes.math, nodes.math_block, nodes.raw
+    for text in list(doctree.findall(nodes.Text)):
+        kept = BEFORE_UNIT.sub("\u00a0", text)
+        if kept != text and not isinstance(text.parent, as_written):
+            text.parent.replace(text, nodes.Text(kept))
 
 
 def drop_listed_scripts(app: Sphinx, config: Config) -> None:
@@ -84,6 +94,7 @@ def setup(app: Sphinx) -> dict:
     app.add_config_value("machinery", machinery(), "env")
     app.connect("config-inited", drop_listed_scripts)
     app.connect("doctree-read", label_sections, priority=100)  # before the contents are collected
+    app.connect("doctree-read", keep_units, priority=950)  # after the search has read the words
     app.connect("html-page-context", add_scripts)
     app.connect("html-page-context", settle_images)
     app.connect("html-page-context", mend_roles)

@@ -13,17 +13,15 @@ from __future__ import annotations
 import functools
 import http.server
 import json
-import platform
 import statistics
 import sys
 import threading
 import time
-from datetime import date
 from pathlib import Path
 
-import numpy as np
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from bnlib._provenance import provenance
 from bnlib.exercises import catalog
 from bnlib.exercises.page import run_cell
 
@@ -122,16 +120,8 @@ def measure() -> tuple[dict, list[dict]]:
 
 def main() -> None:
     facts, rows = measure()
-    provenance = {
-        "command": "python benchmarks/exercises_in_page.py",
-        "date": date.today().isoformat(),
-        "pyodide": "0.27.7",
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        **facts,
-        "rounds": ROUNDS,
-    }
-    RESULT.write_text(json.dumps({**provenance, "exercises": rows}, indent=1) + "\n", "utf-8")
+    report = {**provenance(), "pyodide": "0.27.7", **facts, "rounds": ROUNDS, "exercises": rows}
+    RESULT.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     print(f"slowest {max(row['ms'] for row in rows):.0f} ms of {len(rows)} exercises")
 
 

@@ -154,6 +154,15 @@ def test_localize_drops_the_other_language_and_keeps_the_code():
         assert captions and all(caption["name"].startswith("fig-") for caption in captions)
 
 
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+def test_no_formula_has_its_backslashes_doubled(path):
+    """In a line of text, MathJax reads `\\\\gamma` as a new line and five letters."""
+    for cell in json.loads(path.read_text("utf-8"))["cells"]:
+        if cell["cell_type"] == "markdown":
+            doubled = re.findall(r"\$[^$\n]*\\\\[a-z]+[^$\n]*\$", "".join(cell["source"]))
+            assert doubled == [], cell["id"]
+
+
 def test_git_shows_readable_differences():
     """What `git diff` sees of a notebook is its text, without pictures or widget state."""
     command = ["git", "check-attr", "diff", "chapters/00_welcome.ipynb"]

@@ -80,6 +80,22 @@ def broken_formulas(page):
     )
 
 
+def numbers_without_their_unit(page):
+    """A line may not end between them."""
+    return page.evaluate(
+        r"""() => {
+          const found = [];
+          const texts = document.createTreeWalker(document.querySelector("article"), 4);
+          while (texts.nextNode()) {
+            const { data, parentElement } = texts.currentNode;
+            if (/\d %/.test(data) && parentElement.closest("p, figcaption, td"))
+              if (!parentElement.closest("code, pre, script, svg, .exercise")) found.push(data);
+          }
+          return found;
+        }"""
+    )
+
+
 def pictures_without_words(page):
     return page.evaluate(
         "[...document.querySelectorAll('article img')].filter(i => !i.alt).map(i => i.outerHTML)"
@@ -245,6 +261,7 @@ def wrong_on(page, name, language, by_hand):
     draw(page)
     wrong = {
         "formulas": broken_formulas(page),
+        "units": numbers_without_their_unit(page),
         "pictures": pictures_without_words(page),
         "blurred": blurred_pictures(page),
         "words": words_of_the_other_language(page, language),

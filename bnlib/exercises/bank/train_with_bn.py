@@ -81,7 +81,7 @@ exercise = Exercise(
             "minus 1 at the label. The loss is a mean, so divide by N: once, and here.",
         ),
         Text(
-            ko="배치 정규화의 역전파는 5장에서 만든 세 항짜리 식입니다. 매개변수는 기울기를 모두 구한 뒤에 갱신하세요.",
+            ko="배치 정규화의 역전파는 5장에서 만든 세 항짜리 식입니다. 파라미터는 기울기를 모두 구한 뒤에 갱신하세요.",
             en="The backward pass of batch norm is the three-term formula of chapter 5. "
             "Update the parameters only after all the gradients are known.",
         ),
@@ -173,7 +173,7 @@ def averages_twice(x, labels, lr, *parameters):
 
 
 @exercise.mistake(
-    ko="gamma와 beta가 그대로입니다. 통계량은 배치에서 계산하지만 이 둘은 학습하는 매개변수입니다.",
+    ko="gamma와 beta가 그대로입니다. 통계량은 배치에서 계산하지만 이 둘은 학습하는 파라미터입니다.",
     en="gamma and beta have not moved. The statistics come from the batch, "
     "but these two are parameters and are learned.",
 )
