@@ -18,6 +18,7 @@ from words import WORDS
 
 PLACE = '<nav class="chapter-map"></nav>'
 READING_TIME = re.compile(r"(?:읽는 시간 약|Reading time about) (\d+)")
+SPACES = re.compile(r"[ \n]+")  # what may be one space; a space where no line ends is not
 SENTENCE = re.compile(r".+?[.?](?=\s|$)")
 logger = logging.getLogger(__name__)
 
@@ -25,7 +26,8 @@ logger = logging.getLogger(__name__)
 def note_chapter(app: Sphinx, doctree: nodes.document) -> None:
     """Keep a page's first paragraph, and how long it takes to read."""
     metadata = app.env.metadata[app.env.docname]
-    paragraphs = [" ".join("".join(text_of(p)).split()) for p in doctree.findall(nodes.paragraph)]
+    texts = ("".join(text_of(p)) for p in doctree.findall(nodes.paragraph))
+    paragraphs = [SPACES.sub(" ", text).strip() for text in texts]
     metadata["first_paragraph"] = next(filter(None, paragraphs), "")
     times = [int(m[1]) for m in map(READING_TIME.search, paragraphs) if m]
     metadata["minutes"] = times[0] if times else 0

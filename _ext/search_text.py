@@ -49,7 +49,7 @@ def collect_sections(app: Sphinx, doctree: nodes.document) -> None:
         title = section.next_node(nodes.title)
         label = section["ids"][0]
         listed = "; ".join(terms.get(label, []))
-        sections.append([label, title.astext(), " ".join(words.split()), listed])
+        sections.append([label, " ".join(title.astext().split()), " ".join(words.split()), listed])
     app.env.metadata[app.env.docname]["search_sections"] = sections
 
 

@@ -94,7 +94,7 @@ def setup(app: Sphinx) -> dict:
     app.add_config_value("machinery", machinery(), "env")
     app.connect("config-inited", drop_listed_scripts)
     app.connect("doctree-read", label_sections, priority=100)  # before the contents are collected
-    app.connect("doctree-read", keep_units, priority=950)  # after the search has read the words
+    app.connect("doctree-read", keep_units, priority=90)  # before titles are collected
     app.connect("html-page-context", add_scripts)
     app.connect("html-page-context", settle_images)
     app.connect("html-page-context", mend_roles)

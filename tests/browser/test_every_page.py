@@ -68,7 +68,7 @@ def broken_formulas(page):
     return page.evaluate(
         r"""() => {
           const broken = [...document.querySelectorAll("mjx-merror")].map(e => e.outerHTML);
-          const texts = document.createTreeWalker(document.querySelector("article"), 4);
+          const texts = document.createTreeWalker(document.body, 4);
           const code = "pre, code, script, mjx-container";
           while (texts.nextNode()) {
             const { data, parentElement } = texts.currentNode;
@@ -85,11 +85,11 @@ def numbers_without_their_unit(page):
     return page.evaluate(
         r"""() => {
           const found = [];
-          const texts = document.createTreeWalker(document.querySelector("article"), 4);
+          const texts = document.createTreeWalker(document.body, 4);
           while (texts.nextNode()) {
             const { data, parentElement } = texts.currentNode;
-            if (/\d %/.test(data) && parentElement.closest("p, figcaption, td"))
-              if (!parentElement.closest("code, pre, script, svg, .exercise")) found.push(data);
+            if (/\d %/.test(data) && !parentElement.closest("code, pre, script, svg, .exercise"))
+              found.push(data);
           }
           return found;
         }"""
