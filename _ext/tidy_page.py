@@ -9,6 +9,7 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.transforms import SphinxTransform
 
 IMAGE = re.compile(r"<img ([^>]*?) ?/?>")
 BEFORE_UNIT = re.compile(r"(?<=\d) (?=%|(?:ms|kB|MB|GB)\b)")
@@ -30,13 +31,17 @@ def label_sections(app: Sphinx, doctree: nodes.document) -> None:
         section["ids"].sort(key=lambda id: id not in labels)
 
 
-def keep_units(app: Sphinx, doctree: nodes.document) -> None:
+class KeepUnits(SphinxTransform):
     """No line ends between a number and its unit."""
+
+    default_priority = 840  # before Sphinx notes the titles that references show
     as_written = nodes.literal, nodes.literal_block, nodes.math, nodes.math_block, nodes.raw
-    for text in list(doctree.findall(nodes.Text)):
-        kept = BEFORE_UNIT.sub("\u00a0", text)
-        if kept != text and not isinstance(text.parent, as_written):
-            text.parent.replace(text, nodes.Text(kept))
+
+    def apply(self) -> None:
+        for text in list(self.document.findall(nodes.Text)):
+            kept = BEFORE_UNIT.sub("\u00a0", text)
+            if kept != text and not isinstance(text.parent, self.as_written):
+                text.parent.replace(text, nodes.Text(kept))
 
 
 def drop_listed_scripts(app: Sphinx, config: Config) -> None:
@@ -92,9 +97,9 @@ def drop_scripts(app: Sphinx, pagename: str, template: str, context: dict, doctr
 
 def setup(app: Sphinx) -> dict:
     app.add_config_value("machinery", machinery(), "env")
+    app.add_transform(KeepUnits)
     app.connect("config-inited", drop_listed_scripts)
     app.connect("doctree-read", label_sections, priority=100)  # before the contents are collected
-    app.connect("doctree-read", keep_units, priority=90)  # before titles are collected
     app.connect("html-page-context", add_scripts)
     app.connect("html-page-context", settle_images)
     app.connect("html-page-context", mend_roles)
