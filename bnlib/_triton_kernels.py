@@ -2,13 +2,14 @@
 
 In all of them x is seen as (samples, channels, inner) in memory order, and a tile is a few channels
 by some of the count = samples * inner values of each. NCHW is (N, C, H*W), NHWC is (N*H*W, C, 1),
-and rows that are normalized each by itself are (1, rows, size). Constants of a layout: INNER,
-whether there is ONE_SAMPLE, the type of INDEX that x needs, and the tile's sides, powers of two.
+and rows that are normalized each by itself are (1, rows, size). `Layout` holds what is constant.
 
 Elements are float32; each lane runs Welford's recurrence on its own values, and Chan's formula
 merges lanes and then, in float64, parts of a channel. No sum of squares is taken before its values
-are centred, and no atomics are used.
+are centred, and nothing is added up by atomics, whose order may change.
 """
+
+from typing import NamedTuple
 
 import triton
 import triton.language as tl
@@ -18,26 +19,43 @@ SMALLEST_SAFE = tl.constexpr(1e-24)
 LARGEST_SAFE = tl.constexpr(1e30)
 
 
+class Layout(NamedTuple):
+    """How a program sees x, and the tile it takes at a time, whose sides are powers of two."""
+
+    inner: int
+    one_sample: bool
+    wide: bool  # places in x need 64 bits
+    channels: int  # of a tile
+    values: int  # of a tile
+    lanes: int  # values of a channel that a tile gives to different threads, if it can
+
+
 @triton.jit
-def _tile(
-    channel,
-    start,
-    channels,
-    count,
-    INNER: tl.constexpr,
-    ONE_SAMPLE: tl.constexpr,
-    INDEX: tl.constexpr,
-    TILE_VALUES: tl.constexpr,
-):
+def _tile(channel, start, channels, count, LAYOUT: tl.constexpr):
     """Return the values' numbers, where they lie, and which of them exist."""
-    value = start + tl.arange(0, TILE_VALUES)
+    value = start + tl.arange(0, LAYOUT.values)
+    return _places(channel, value, channels, count, LAYOUT)
+
+
+@triton.jit
+def _places(channel, value, channels, count, LAYOUT: tl.constexpr):
     exists = (channel < channels)[:, None] & (value < count)[None, :]
-    if ONE_SAMPLE:
-        offsets = channel.to(INDEX)[:, None] * INNER + value[None, :]
+    wide_channel, row = channel, value // LAYOUT.inner
+    if LAYOUT.wide:
+        wide_channel, row = channel.to(tl.int64), row.to(tl.int64)
+    if LAYOUT.one_sample:
+        offsets = wide_channel[:, None] * LAYOUT.inner + value[None, :]
     else:
-        row = (value // INNER).to(INDEX)[None, :] * channels + channel[:, None]
-        offsets = row * INNER + (value % INNER)[None, :]
+        row = row[None, :] * channels + channel[:, None]
+        offsets = row * LAYOUT.inner + (value % LAYOUT.inner)[None, :]
     return value, offsets, exists
+
+
+@triton.jit
+def _zeros(LAYOUT: tl.constexpr):
+    CHANNELS: tl.constexpr = LAYOUT.channels
+    VALUES: tl.constexpr = LAYOUT.values
+    return tl.zeros((CHANNELS, VALUES), tl.float32)
 
 
 @triton.jit
@@ -46,44 +64,78 @@ def _load(pointer, offsets, exists):
 
 
 @triton.jit
-def _moments(
-    x,
-    channel,
-    first,
-    steps,
-    channels,
-    count,
-    INNER: tl.constexpr,
-    ONE_SAMPLE: tl.constexpr,
-    INDEX: tl.constexpr,
-    TILE_CHANNELS: tl.constexpr,
-    TILE_VALUES: tl.constexpr,
-):
-    """Return mean and M2 of each channel's values from `first` on, so many tiles of them.
+def _fetch(pointer, channel, start, channels, end, LAYOUT: tl.constexpr):
+    """Load a tile as it is."""
+    _value, offsets, exists = _tile(channel, start, channels, end, LAYOUT)
+    return tl.load(pointer + offsets, mask=exists, other=0.0)
 
-    Welford's recurrence in each lane, then Chan's formula over the lanes. Values are taken
-    relative to the first of them, so that a mean far from 0 costs no digits.
+
+@triton.jit
+def _by_thread(tile, LAYOUT: tl.constexpr):
+    """See a tile as (channels, repeats, lanes): the repeats are a thread's own."""
+    CHANNELS: tl.constexpr = LAYOUT.channels
+    REPEATS: tl.constexpr = LAYOUT.values // LAYOUT.lanes
+    LANES: tl.constexpr = LAYOUT.lanes
+    return tl.reshape(tile, (CHANNELS, REPEATS, LANES))
+
+
+@triton.jit
+def _lane_zeros(LAYOUT: tl.constexpr):
+    CHANNELS: tl.constexpr = LAYOUT.channels
+    LANES: tl.constexpr = LAYOUT.lanes
+    return tl.zeros((CHANNELS, LANES), tl.float32)
+
+
+@triton.jit
+def _take_in(mean, m2, seen, centred, LAYOUT: tl.constexpr):
+    """Chan's formula, lane by lane: what was seen, and the values of one more tile."""
+    REPEATS: tl.constexpr = LAYOUT.values // LAYOUT.lanes
+    own = _by_thread(centred, LAYOUT)
+    own_mean = tl.sum(own, 1) * (1.0 / REPEATS)
+    away = own - own_mean[:, None, :]
+    delta = own_mean - mean
+    share = REPEATS / (seen + REPEATS)
+    m2 += tl.sum(away * away, 1) + delta * delta * (seen * share)
+    mean += delta * share
+    return mean, m2, seen + REPEATS
+
+
+@triton.jit
+def _take_in_last(mean, m2, seen, centred, exists, LAYOUT: tl.constexpr):
+    """The same with a tile that need not be full; what was seen is then told by lane."""
+    own, there = _by_thread(centred, LAYOUT), _by_thread(exists.to(tl.float32), LAYOUT)
+    count = tl.sum(there, 1)
+    own_mean = tl.sum(own * there, 1) / tl.maximum(count, 1.0)
+    away = (own - own_mean[:, None, :]) * there
+    delta = own_mean - mean
+    share = count / tl.maximum(seen + count, 1.0)
+    m2 += tl.sum(away * away, 1) + delta * delta * (seen * share)
+    mean += delta * share
+    return mean, m2, seen + count
+
+
+@triton.jit
+def _moments(x, channel, first, steps, channels, count, LAYOUT: tl.constexpr):
+    """Return mean and M2 of each channel's values from `first` on, so many tiles, and the last one.
+
+    A thread takes its values of a tile by two passes, and Chan's formula merges tiles, then lanes.
+    Values are taken relative to the first of them, so that a mean far from 0 costs no digits.
     """
-    _, place, filled = _tile(channel, first, channels, count, INNER, ONE_SAMPLE, INDEX, 1)
+    _, place, filled = _places(channel, first + tl.arange(0, 1), channels, count, LAYOUT)
     shift = _load(x, place, filled)
-    mean = tl.zeros((TILE_CHANNELS, TILE_VALUES), tl.float32)
-    m2 = tl.zeros((TILE_CHANNELS, TILE_VALUES), tl.float32)
-    for step in range(steps):
-        start = first + step * TILE_VALUES
-        _value, offsets, exists = _tile(
-            channel, start, channels, count, INNER, ONE_SAMPLE, INDEX, TILE_VALUES
-        )
-        centred = _load(x, offsets, exists) - shift
-        deviation = tl.where(exists, centred - mean, 0.0)
-        mean += deviation * (1.0 / (step + 1))
-        m2 += deviation * (centred - mean)
-    lane = first + tl.arange(0, TILE_VALUES)
-    seen = tl.minimum(tl.maximum((count - lane + TILE_VALUES - 1) // TILE_VALUES, 0), steps)
-    seen = seen.to(tl.float32)[None, :]
-    rest = tl.sum(mean * seen, 1) / tl.sum(seen, 1)
+    values = _fetch(x, channel, first, channels, count, LAYOUT)
+    mean, m2, seen = _lane_zeros(LAYOUT), _lane_zeros(LAYOUT), 0.0
+    for step in range(1, steps):
+        mean, m2, seen = _take_in(mean, m2, seen, values.to(tl.float32) - shift, LAYOUT)
+        values = _fetch(x, channel, first + step * LAYOUT.values, channels, count, LAYOUT)
+    last = first + (steps - 1) * LAYOUT.values
+    _value, _offsets, exists = _tile(channel, last, channels, count, LAYOUT)
+    centred = tl.where(exists, values.to(tl.float32) - shift, 0.0)
+    mean, m2, by_lane = _take_in_last(mean, m2, seen, centred, exists, LAYOUT)
+    rest = tl.sum(mean * by_lane, 1) / tl.maximum(tl.sum(by_lane, 1), 1.0)
     spread = mean - rest[:, None]
-    m2 = tl.sum(m2 + spread * spread * seen, 1)
-    return tl.sum(shift, 1).to(tl.float64) + rest.to(tl.float64), m2.to(tl.float64)
+    m2 = tl.sum(m2 + spread * spread * by_lane, 1)
+    return tl.sum(shift, 1).to(tl.float64) + rest.to(tl.float64), m2.to(tl.float64), values
 
 
 @triton.jit
@@ -97,34 +149,22 @@ def _held_moments(values, first, exists, count):
 
 
 @triton.jit
-def _wide_moments(
-    x,
-    channel,
-    channels,
-    count,
-    INNER: tl.constexpr,
-    ONE_SAMPLE: tl.constexpr,
-    INDEX: tl.constexpr,
-    TILE_CHANNELS: tl.constexpr,
-    TILE_VALUES: tl.constexpr,
-):
+def _wide_moments(x, channel, channels, count, LAYOUT: tl.constexpr):
     """Return mean and var of each channel in float64, by two passes: for any finite values.
 
     It is rare, and takes narrow tiles: wide ones would cost registers where they are not needed.
     """
-    NARROW: tl.constexpr = min(TILE_VALUES, 512)
-    total = tl.zeros((TILE_CHANNELS,), tl.float64)
+    NARROW: tl.constexpr = min(LAYOUT.values, 512)
+    total = tl.zeros_like(channel).to(tl.float64)
     for start in range(0, count, NARROW):
-        _value, offsets, exists = _tile(
-            channel, start, channels, count, INNER, ONE_SAMPLE, INDEX, NARROW
-        )
+        value = start + tl.arange(0, NARROW)
+        _value, offsets, exists = _places(channel, value, channels, count, LAYOUT)
         total += tl.sum(_load(x, offsets, exists).to(tl.float64), 1)
     mean = total / count
-    squares = tl.zeros((TILE_CHANNELS,), tl.float64)
+    squares = tl.zeros_like(mean)
     for start in range(0, count, NARROW):
-        _value, offsets, exists = _tile(
-            channel, start, channels, count, INNER, ONE_SAMPLE, INDEX, NARROW
-        )
+        value = start + tl.arange(0, NARROW)
+        _value, offsets, exists = _places(channel, value, channels, count, LAYOUT)
         centred = _load(x, offsets, exists).to(tl.float64) - mean[:, None]
         squares += tl.sum(tl.where(exists, centred * centred, 0.0), 1)
     return mean, squares / count
@@ -165,649 +205,499 @@ def _move_running(running_mean, running_var, mean, var, channel, inside, count, 
 
 
 @triton.jit
-def _once(inv_std, weight, bias, channel, REPEAT: tl.constexpr, PARAMETERS: tl.constexpr):
-    """Return weight * inv_std and bias of channels that have one of each; else inv_std and 0.
+def _parameters(weight, bias, channel, channels):
+    """Return weight and bias of each channel, 1 and 0 where there is none.
 
     Before the loops: the compiler moves no load out of them. A load of a column in a loop would
     have it carry every tile through shared memory, to the column's order of threads and back.
     """
-    scale, offset = inv_std, tl.zeros_like(inv_std)
-    if PARAMETERS == 1:
-        place = channel % REPEAT
-        if weight is not None:
-            scale *= tl.load(weight + place).to(tl.float32)[:, None]
-        if bias is not None:
-            offset += tl.load(bias + place).to(tl.float32)[:, None]
-    return scale, offset
+    inside = channel < channels
+    factor = tl.zeros_like(channel).to(tl.float32) + 1.0
+    offset = tl.zeros_like(channel).to(tl.float32)
+    if weight is not None:
+        factor = tl.load(weight + channel, mask=inside, other=1.0).to(tl.float32)
+    if bias is not None:
+        offset = tl.load(bias + channel, mask=inside, other=0.0).to(tl.float32)
+    return factor[:, None], offset[:, None]
+
+
+# Batch norm. A program has a part of the values of some channels, or all of them (one part). It
+# reads them, meets the other parts of its channels if there are any, and reads them once more, from
+# the end to the start: the last tile is still in its registers, and what came before it may be in
+# the cache. PHASES is 3, or 1 and then 2 where programs run one after another and cannot wait.
 
 
 @triton.jit
-def _parameter(
-    pointer,
-    channel,
-    value,
-    exists,
-    REPEAT: tl.constexpr,
-    PARAMETERS: tl.constexpr,
-    SPAN: tl.constexpr,
-):
-    """Load the affine parameters of a tile: PARAMETERS to a row, the same again each REPEAT rows.
+def _meet(counters, parts):
+    """Wait until all parts of a group of channels are here: all of them have to be running.
 
-    Layer norm has one to each value of a row, group norm one to each SPAN values.
+    What each stored before, all can read after.
     """
-    first = (channel % REPEAT)[:, None] * PARAMETERS
-    return _load(pointer, first + (value // SPAN)[None, :], exists)
+    came = counters + tl.program_id(1)
+    tl.debug_barrier()  # all threads have stored
+    tl.atomic_add(came, 1, sem="release")
+    while tl.atomic_add(came, 0, sem="acquire") < parts:
+        pass
 
 
 @triton.jit
-def _affine(
-    centred,
-    scale,
-    offset,
-    weight,
-    bias,
-    channel,
-    value,
-    exists,
-    REPEAT: tl.constexpr,
-    PARAMETERS: tl.constexpr,
-    SPAN: tl.constexpr,
+def _merged_moments(
+    moments, near, channel, channels, count, parts, part_size, PARTS_AT_ONCE: tl.constexpr
 ):
-    """scale and offset are those of `_once`."""
-    if PARAMETERS > 1:
-        if weight is not None:
-            scale *= _parameter(weight, channel, value, exists, REPEAT, PARAMETERS, SPAN)
-        if bias is not None:
-            offset += _parameter(bias, channel, value, exists, REPEAT, PARAMETERS, SPAN)
-    return centred * scale + offset
+    """Chan's formula, relative to the mean of a part: equal means merge without rounding."""
+    inside = channel < channels
+    totals = (channel[:, None] + tl.arange(0, PARTS_AT_ONCE)[None, :]).to(tl.float64) * 0.0
+    squares = totals
+    for start in range(0, parts, PARTS_AT_ONCE):
+        part = start + tl.arange(0, PARTS_AT_ONCE)
+        exists = inside[:, None] & (part < parts)[None, :]
+        place = moments + part[None, :] * channels + channel[:, None]
+        mean = tl.load(place, mask=exists, other=0.0, cache_modifier=".cg")
+        m2 = tl.load(place + parts * channels, mask=exists, other=0.0, cache_modifier=".cg")
+        size = tl.minimum(count - part * part_size, part_size).to(tl.float64)[None, :]
+        away = tl.where(exists, mean - near[:, None], 0.0)
+        totals += away * size
+        squares += m2 + away * away * size
+    rest = tl.sum(totals, 1) / count
+    return near + rest, tl.sum(squares, 1) / count - rest * rest
 
 
 @triton.jit
-def _add_and_cut(out, residual, offsets, exists, RELU: tl.constexpr):
-    if residual is not None:
-        out += _load(residual, offsets, exists)
+def _merged_sums(sums, channel, channels, parts, PARTS_AT_ONCE: tl.constexpr):
+    """Add what the parts have stored, in float64."""
+    inside = channel < channels
+    totals = (channel[:, None] + tl.arange(0, PARTS_AT_ONCE)[None, :]).to(tl.float64) * 0.0
+    for start in range(0, parts, PARTS_AT_ONCE):
+        part = start + tl.arange(0, PARTS_AT_ONCE)
+        exists = inside[:, None] & (part < parts)[None, :]
+        place = sums + part[None, :] * channels + channel[:, None]
+        totals += tl.load(place, mask=exists, other=0.0, cache_modifier=".cg").to(tl.float64)
+    return tl.sum(totals, 1)
+
+
+@triton.jit
+def _word_places(step, steps, LAYOUT: tl.constexpr):
+    """Where the bits of a tile are: a thread's repeats share a word."""
+    program = tl.program_id(1) * tl.num_programs(0) + tl.program_id(0)
+    if LAYOUT.wide:
+        program = program.to(tl.int64)
+    channel, lane = tl.arange(0, LAYOUT.channels)[:, None], tl.arange(0, LAYOUT.lanes)[None, :]
+    place = channel * LAYOUT.lanes + lane
+    if LAYOUT.inner == 1:
+        place = lane * LAYOUT.channels + channel
+    return (program * steps + step) * (LAYOUT.channels * LAYOUT.lanes) + place
+
+
+@triton.jit
+def _bit_numbers(LAYOUT: tl.constexpr):
+    return tl.arange(0, LAYOUT.values // LAYOUT.lanes)[None, :, None]
+
+
+@triton.jit
+def _write_normalized(
+    y,
+    opened,
+    values,
+    added,
+    by,
+    channel,
+    first,
+    step,
+    steps,
+    channels,
+    end,
+    RELU: tl.constexpr,
+    LAYOUT: tl.constexpr,
+):
+    """Write a tile of y, and a bit for each value: whether the ReLU was open."""
+    shift, scale, offset = by
+    _value, offsets, exists = _tile(channel, first + step * LAYOUT.values, channels, end, LAYOUT)
+    out = (values.to(tl.float32) - shift) * scale + offset
+    if added is not None:
+        out += added.to(tl.float32)
     if RELU:
         out = tl.where(out < 0, 0.0, out)  # not maximum, which would hide a nan
-    return out
+    out = out.to(y.dtype.element_ty)
+    tl.store(y + offsets, out, mask=exists)
+    if opened is not None:
+        bits = _by_thread((out > 0).to(tl.int32), LAYOUT) << _bit_numbers(LAYOUT)
+        word = tl.sum(bits, 1).to(opened.dtype.element_ty)
+        tl.store(opened + _word_places(step, steps, LAYOUT), word)
 
 
 @triton.jit
-def _through_relu(g, x, centred, scale, offset, y, offsets, exists):
-    """Zero g where the ReLU gave zero: read off y, or computed again where y needs only x."""
-    if y is not None:
-        out = _load(y, offsets, exists)
-    else:
-        out = (centred * scale + offset).to(x.dtype.element_ty).to(tl.float32)
-    return tl.where(out > 0, g, 0.0)
-
-
-@triton.jit
-def _gradient_tile(
-    x,
-    y,
-    dy,
-    shift,
-    rest,
-    scale,
-    offset,
-    channel,
-    start,
-    channels,
-    count,
-    RELU: tl.constexpr,
-    INNER: tl.constexpr,
-    ONE_SAMPLE: tl.constexpr,
-    INDEX: tl.constexpr,
-    TILE_VALUES: tl.constexpr,
-):
-    """Return where a tile's values lie, x centred, and what the ReLU lets through of dy."""
-    value, offsets, exists = _tile(
-        channel, start, channels, count, INNER, ONE_SAMPLE, INDEX, TILE_VALUES
-    )
-    centred = _load(x, offsets, exists) - shift - rest
-    g = _load(dy, offsets, exists)
-    if RELU:
-        g = _through_relu(g, x, centred, scale, offset, y, offsets, exists)
-    return value, offsets, exists, centred, g
-
-
-@triton.jit
-def _input_gradient(g, centred, product, total, inv_std, scale, CENTERED: tl.constexpr):
-    """dx from the means `product` of g * x_hat and `total` of g.
-
-    The weight is in `scale`, or a factor of g already where a row has several.
-    """
-    out = g - centred * inv_std * product
-    if CENTERED:
-        out -= total
-    return out * scale
-
-
-# Channels of many values are spread over programs, in parts: x is read twice. The second pass goes
-# from the end to the start: what the first one read last may still be in the cache.
-
-
-@triton.jit
-def _from_the_end(steps, TILE_CHANNELS: tl.constexpr, TILE_VALUES: tl.constexpr):
-    """Return the channels of a program and the first of its values, the last ones first."""
-    part = tl.num_programs(0) - 1 - tl.program_id(0)
-    group = tl.num_programs(1) - 1 - tl.program_id(1)
-    channel = group * TILE_CHANNELS + tl.arange(0, TILE_CHANNELS)
-    return channel, part * steps * TILE_VALUES
-
-
-@triton.jit
-def part_moments(
-    x,
-    moments,
-    channels,
-    count,
-    steps,
-    INNER: tl.constexpr,
-    ONE_SAMPLE: tl.constexpr,
-    INDEX: tl.constexpr,
-    TILE_CHANNELS: tl.constexpr,
-    TILE_VALUES: tl.constexpr,
-):
-    """Write moments (2, parts, channels): the mean and M2 of each part of a channel."""
-    channel = tl.program_id(1) * TILE_CHANNELS + tl.arange(0, TILE_CHANNELS)
-    part = tl.program_id(0)
-    first = part * steps * TILE_VALUES
-    mean, m2 = _moments(
-        x,
-        channel,
-        first,
-        steps,
-        channels,
-        count,
-        INNER,
-        ONE_SAMPLE,
-        INDEX,
-        TILE_CHANNELS,
-        TILE_VALUES,
-    )
-    place, inside = moments + part * channels + channel, channel < channels
-    tl.store(place, mean, mask=inside)
-    tl.store(place + tl.num_programs(0) * channels, m2, mask=inside)
-
-
-@triton.jit
-def merge_moments(
-    x,
-    moments,
-    mean,
-    var,
-    channels,
-    count,
-    parts,
-    part_size,
-    eps,
-    running_mean,
-    running_var,
-    rate,
-    INNER: tl.constexpr,
-    ONE_SAMPLE: tl.constexpr,
-    INDEX: tl.constexpr,
-    TILE_CHANNELS: tl.constexpr,
-    TILE_PARTS: tl.constexpr,
-):
-    """Chan's formula, relative to the first part's mean: equal means merge without rounding."""
-    channel = tl.program_id(0) * TILE_CHANNELS + tl.arange(0, TILE_CHANNELS)
-    inside = channel < channels
-    first_mean = tl.load(moments + channel, mask=inside, other=0.0)
-    total = tl.zeros((TILE_CHANNELS,), tl.float64)
-    squares = tl.zeros((TILE_CHANNELS,), tl.float64)
-    for start in range(0, parts, TILE_PARTS):
-        part = start + tl.arange(0, TILE_PARTS)
-        exists = inside[:, None] & (part < parts)[None, :]
-        offsets = part[None, :] * channels + channel[:, None]
-        size = tl.minimum(tl.maximum(count - part * part_size, 0), part_size).to(tl.float64)
-        away = tl.load(moments + offsets, mask=exists, other=0.0) - first_mean[:, None]
-        total += tl.sum(tl.where(exists, away * size[None, :], 0.0), 1)
-    rest = total / count
-    for start in range(0, parts, TILE_PARTS):
-        part = start + tl.arange(0, TILE_PARTS)
-        exists = inside[:, None] & (part < parts)[None, :]
-        offsets = part[None, :] * channels + channel[:, None]
-        size = tl.minimum(tl.maximum(count - part * part_size, 0), part_size).to(tl.float64)
-        away = tl.load(moments + offsets, mask=exists, other=0.0) - (first_mean + rest)[:, None]
-        m2 = tl.load(moments + parts * channels + offsets, mask=exists, other=0.0)
-        squares += tl.sum(tl.where(exists, m2 + away * away * size[None, :], 0.0), 1)
-    merged_mean, merged_var = first_mean + rest, squares / count
-    if _any_unsafe(merged_var, eps):
-        merged_mean, merged_var = _wide_moments(
-            x, channel, channels, count, INNER, ONE_SAMPLE, INDEX, TILE_CHANNELS, TILE_PARTS
-        )
-    tl.store(mean + channel, merged_mean, mask=inside)
-    tl.store(var + channel, merged_var, mask=inside)
-    if running_mean is not None:
-        _move_running(
-            running_mean, running_var, merged_mean, merged_var, channel, inside, count, rate
-        )
-
-
-@triton.jit
-def normalize_parts(
+def normalize_channels(
     x,
     residual,
     weight,
     bias,
+    y,
+    opened,
     mean,
     var,
-    y,
+    running_mean,
+    running_var,
+    rate,
+    moments,
+    counters,
     channels,
     count,
     steps,
     eps,
+    PHASES: tl.constexpr,
     RELU: tl.constexpr,
-    REPEAT: tl.constexpr,
-    INNER: tl.constexpr,
-    ONE_SAMPLE: tl.constexpr,
-    INDEX: tl.constexpr,
-    TILE_CHANNELS: tl.constexpr,
-    TILE_VALUES: tl.constexpr,
+    PARTS_AT_ONCE: tl.constexpr,
+    LAYOUT: tl.constexpr,
 ):
-    channel, first = _from_the_end(steps, TILE_CHANNELS, TILE_VALUES)
-    shift, rest, inv_std = _statistics(mean, var, channel, channels, eps)
-    scale, offset = _once(inv_std, weight, bias, channel, REPEAT, 1)
-    for step in range(steps):
-        start = first + (steps - 1 - step) * TILE_VALUES
-        _value, offsets, exists = _tile(
-            channel, start, channels, count, INNER, ONE_SAMPLE, INDEX, TILE_VALUES
+    part, parts = tl.program_id(0), tl.num_programs(0)
+    channel = tl.program_id(1) * LAYOUT.channels + tl.arange(0, LAYOUT.channels)
+    inside = channel < channels
+    first = part * steps * LAYOUT.values
+    end = tl.minimum(count, first + steps * LAYOUT.values)
+    own_steps = tl.cdiv(end - first, LAYOUT.values)  # fewer in the last part
+    last = own_steps - 1
+    start = first + last * LAYOUT.values
+    if PHASES & 1:
+        own_mean, m2, values = _moments(x, channel, first, own_steps, channels, end, LAYOUT)
+        own_var = m2 / count
+        if moments is not None:
+            place = moments + part * channels + channel
+            tl.store(place, own_mean, mask=inside)
+            tl.store(place + parts * channels, m2, mask=inside)
+    else:
+        own_mean = tl.load(moments + channel, mask=inside, other=0.0)
+        values = _fetch(x, channel, start, channels, end, LAYOUT)
+    if PHASES & 2:
+        # What is needed later, and waits for nothing, is asked for before the others have come.
+        added = (
+            None if residual is None else _fetch(residual, channel, start, channels, end, LAYOUT)
         )
-        out = (_load(x, offsets, exists) - shift - rest) * scale + offset
-        out = _add_and_cut(out, residual, offsets, exists, RELU)
-        tl.store(y + offsets, out, mask=exists)
+        factor, offset = _parameters(weight, bias, channel, channels)
+        if moments is not None:
+            if PHASES == 3:
+                _meet(counters, parts)
+            part_size = steps * LAYOUT.values
+            own_mean, own_var = _merged_moments(
+                moments, own_mean, channel, channels, count, parts, part_size, PARTS_AT_ONCE
+            )
+        if _any_unsafe(own_var, eps):
+            own_mean, own_var = _wide_moments(x, channel, channels, count, LAYOUT)
+        shift, rest, inv_std = _split(own_mean, own_var, eps)
+        scale = inv_std * factor
+        by = shift, scale, offset - rest * scale
+        for back in range(1, own_steps):
+            step = last - back
+            _write_normalized(
+                y,
+                opened,
+                values,
+                added,
+                by,
+                channel,
+                first,
+                step + 1,
+                steps,
+                channels,
+                end,
+                RELU,
+                LAYOUT,
+            )
+            start = first + step * LAYOUT.values
+            values = _fetch(x, channel, start, channels, end, LAYOUT)
+            if residual is not None:
+                added = _fetch(residual, channel, start, channels, end, LAYOUT)
+        _write_normalized(
+            y, opened, values, added, by, channel, first, 0, steps, channels, end, RELU, LAYOUT
+        )
+        if part == 0:
+            tl.store(mean + channel, own_mean, mask=inside)
+            tl.store(var + channel, own_var, mask=inside)
+            if running_mean is not None:
+                _move_running(
+                    running_mean, running_var, own_mean, own_var, channel, inside, count, rate
+                )
 
 
 @triton.jit
-def part_sums(
+def _let_through(g, x, values, opened, by, step, steps, RELU: tl.constexpr, LAYOUT: tl.constexpr):
+    """Zero g where the ReLU gave zero: a bit tells, or y is computed again from x alone."""
+    if RELU:
+        if opened is not None:
+            word = tl.load(opened + _word_places(step, steps, LAYOUT)).to(tl.int32)
+            CHANNELS: tl.constexpr = LAYOUT.channels
+            VALUES: tl.constexpr = LAYOUT.values
+            bits = (word[:, None, :] >> _bit_numbers(LAYOUT)) & 1
+            g = tl.where(tl.reshape(bits, (CHANNELS, VALUES)) != 0, g, 0.0)
+        else:
+            shift, scale, offset = by
+            y = ((values.to(tl.float32) - shift) * scale + offset).to(x.dtype.element_ty)
+            g = tl.where(y > 0, g, 0.0)
+    return g
+
+
+@triton.jit
+def _add_products(
+    products,
+    totals,
     x,
-    y,
+    values,
+    upstream,
+    opened,
+    by,
+    inv_std,
+    step,
+    steps,
+    exists,
+    RELU: tl.constexpr,
+    LAYOUT: tl.constexpr,
+):
+    """Add a tile's g * (x - shift) * inv_std and g to their sums, lane by lane."""
+    g = upstream.to(tl.float32)
+    g = _let_through(g, x, values, opened, by, step, steps, RELU, LAYOUT)
+    product = tl.where(exists, g * ((values.to(tl.float32) - by[0]) * inv_std), 0.0)
+    products += tl.sum(_by_thread(product, LAYOUT), 1)
+    return products, totals + tl.sum(_by_thread(g, LAYOUT), 1)
+
+
+@triton.jit
+def _write_gradient(
+    x,
+    dx,
+    dresidual,
+    values,
+    upstream,
+    opened,
+    by,
+    inv_std,
+    factors,
+    channel,
+    first,
+    step,
+    steps,
+    channels,
+    end,
+    RELU: tl.constexpr,
+    LAYOUT: tl.constexpr,
+):
+    _value, offsets, exists = _tile(channel, first + step * LAYOUT.values, channels, end, LAYOUT)
+    g = upstream.to(tl.float32)
+    g = _let_through(g, x, values, opened, by, step, steps, RELU, LAYOUT)
+    if dresidual is not None:
+        tl.store(dresidual + offsets, g, mask=exists)
+    scale, product, total = factors
+    x_hat = (values.to(tl.float32) - by[0]) * inv_std
+    tl.store(dx + offsets, g * scale - x_hat * product - total, mask=exists)
+
+
+@triton.jit
+def gradient_channels(
+    x,
+    opened,
     dy,
     weight,
     bias,
     mean,
     var,
+    dx,
     dresidual,
-    row_statistics,
-    rows,
-    sums,
-    channels,
-    count,
-    steps,
-    eps,
-    RELU: tl.constexpr,
-    REPEAT: tl.constexpr,
-    INNER: tl.constexpr,
-    ONE_SAMPLE: tl.constexpr,
-    INDEX: tl.constexpr,
-    TILE_CHANNELS: tl.constexpr,
-    TILE_VALUES: tl.constexpr,
-    ROWS_PER_SAMPLE: tl.constexpr,
-    CHANNELS_PER_ROW: tl.constexpr,
-):
-    """Write sums (2, parts, channels): those of dy * x_hat and of dy over a part of a channel.
-
-    Statistics belong to channels, as in batch norm, or to rows of `row_statistics` (shift, rest,
-    inv_std): to ROWS_PER_SAMPLE of each sample, CHANNELS_PER_ROW channels each. What the ReLU lets
-    through of dy is kept in `dresidual`, if there is one.
-    """
-    channel = tl.program_id(1) * TILE_CHANNELS + tl.arange(0, TILE_CHANNELS)
-    part = tl.program_id(0)
-    if row_statistics is None:
-        shift, rest, inv_std = _statistics(mean, var, channel, channels, eps)
-        scale, offset = _once(inv_std, weight, bias, channel, REPEAT, 1)
-    products = tl.zeros((TILE_CHANNELS, TILE_VALUES), tl.float32)
-    totals = tl.zeros((TILE_CHANNELS, TILE_VALUES), tl.float32)
-    for step in range(steps):
-        start = (part * steps + step) * TILE_VALUES
-        value, offsets, exists = _tile(
-            channel, start, channels, count, INNER, ONE_SAMPLE, INDEX, TILE_VALUES
-        )
-        if row_statistics is not None:
-            sample = (value // INNER).to(tl.int64)
-            row = sample[None, :] * ROWS_PER_SAMPLE + (channel // CHANNELS_PER_ROW)[:, None]
-            shift = _load(row_statistics, row, exists)
-            rest = _load(row_statistics + rows, row, exists)
-            inv_std = _load(row_statistics + 2 * rows, row, exists)
-        centred = _load(x, offsets, exists) - shift - rest
-        g = _load(dy, offsets, exists)
-        if RELU:
-            g = _through_relu(g, x, centred, scale, offset, y, offsets, exists)
-        if dresidual is not None:
-            tl.store(dresidual + offsets, g, mask=exists)
-        products += tl.where(exists, g * (centred * inv_std), 0.0)
-        totals += g
-    place, inside = sums + part * channels + channel, channel < channels
-    tl.store(place, tl.sum(products, 1), mask=inside)
-    tl.store(place + tl.num_programs(0) * channels, tl.sum(totals, 1), mask=inside)
-
-
-@triton.jit
-def merge_sums(
-    sums,
-    wide,
     dweight,
     dbias,
-    channels,
-    parts,
-    TILE_CHANNELS: tl.constexpr,
-    TILE_PARTS: tl.constexpr,
-):
-    """Add the parts of sums (2, parts, channels) in float64: wide (2, channels), and rounded."""
-    which = tl.program_id(1)
-    channel = tl.program_id(0) * TILE_CHANNELS + tl.arange(0, TILE_CHANNELS)
-    inside = channel < channels
-    total = tl.zeros((TILE_CHANNELS,), tl.float64)
-    for start in range(0, parts, TILE_PARTS):
-        part = start + tl.arange(0, TILE_PARTS)
-        exists = inside[:, None] & (part < parts)[None, :]
-        offsets = (which * parts + part)[None, :] * channels + channel[:, None]
-        total += tl.sum(tl.load(sums + offsets, mask=exists, other=0.0).to(tl.float64), 1)
-    if wide is not None:
-        tl.store(wide + which * channels + channel, total, mask=inside)
-    rounded = total.to(tl.float32)
-    if dweight is not None:
-        tl.store(dweight + channel, rounded, mask=inside & (which == 0))
-    if dbias is not None:
-        tl.store(dbias + channel, rounded, mask=inside & (which == 1))
-
-
-@triton.jit
-def gradient_parts(
-    x,
-    dy,
-    weight,
-    bias,
-    mean,
-    var,
     sums,
-    dx,
+    counters,
     channels,
     count,
     steps,
     eps,
+    PHASES: tl.constexpr,
     RELU: tl.constexpr,
-    REPEAT: tl.constexpr,
-    INNER: tl.constexpr,
-    ONE_SAMPLE: tl.constexpr,
-    INDEX: tl.constexpr,
-    TILE_CHANNELS: tl.constexpr,
-    TILE_VALUES: tl.constexpr,
+    PARTS_AT_ONCE: tl.constexpr,
+    LAYOUT: tl.constexpr,
 ):
-    channel, first = _from_the_end(steps, TILE_CHANNELS, TILE_VALUES)
+    """dx = scale * (g - mean(g) - x_hat * mean(g * x_hat)); g is what the ReLU lets through of dy.
+
+    x_hat is (x - shift) * inv_std here; what `rest` takes off it is put right in the sums.
+    """
+    part, parts = tl.program_id(0), tl.num_programs(0)
+    channel = tl.program_id(1) * LAYOUT.channels + tl.arange(0, LAYOUT.channels)
     inside = channel < channels
+    first = part * steps * LAYOUT.values
+    end = tl.minimum(count, first + steps * LAYOUT.values)
+    own_steps = tl.cdiv(end - first, LAYOUT.values)  # fewer in the last part
+    last = own_steps - 1
+    start = first if PHASES & 1 else first + last * LAYOUT.values
+    values = _fetch(x, channel, start, channels, end, LAYOUT)
+    upstream = _fetch(dy, channel, start, channels, end, LAYOUT)
+    factor, offset = _parameters(weight, bias, channel, channels)
     shift, rest, inv_std = _statistics(mean, var, channel, channels, eps)
-    scale, offset = _once(inv_std, weight, bias, channel, REPEAT, 1)
-    product = tl.load(sums + channel, mask=inside, other=0.0) / count
-    total = tl.load(sums + channels + channel, mask=inside, other=0.0) / count
-    product, total = product.to(tl.float32)[:, None], total.to(tl.float32)[:, None]
-    for step in range(steps):
-        start = first + (steps - 1 - step) * TILE_VALUES
-        _value, offsets, exists, centred, g = _gradient_tile(
+    scale = inv_std * factor
+    by = shift, scale, offset - rest * scale
+    if PHASES & 1:
+        products, totals = _lane_zeros(LAYOUT), _lane_zeros(LAYOUT)
+        for step in range(1, own_steps):
+            products, totals = _add_products(
+                products,
+                totals,
+                x,
+                values,
+                upstream,
+                opened,
+                by,
+                inv_std,
+                step - 1,
+                steps,
+                inside[:, None],
+                RELU,
+                LAYOUT,
+            )
+            start = first + step * LAYOUT.values
+            values = _fetch(x, channel, start, channels, end, LAYOUT)
+            upstream = _fetch(dy, channel, start, channels, end, LAYOUT)
+        start = first + last * LAYOUT.values
+        _value, _offsets, exists = _tile(channel, start, channels, end, LAYOUT)
+        products, totals = _add_products(
+            products,
+            totals,
             x,
-            None,
-            dy,
-            shift,
-            rest,
-            scale,
-            offset,
-            channel,
-            start,
-            channels,
-            count,
+            values,
+            upstream,
+            opened,
+            by,
+            inv_std,
+            last,
+            steps,
+            exists,
             RELU,
-            INNER,
-            ONE_SAMPLE,
-            INDEX,
-            TILE_VALUES,
+            LAYOUT,
         )
-        out = _input_gradient(g, centred, product, total, inv_std, scale, True)
-        tl.store(dx + offsets, out, mask=exists)
-
-
-# Channels of few values, and long rows: a program has all values of some. It holds them if they fit
-# in a tile, else it reads them twice, the second time from the end to the start.
-
-
-@triton.jit
-def normalize_whole(
-    x,
-    residual,
-    weight,
-    bias,
-    y,
-    mean,
-    var,
-    channels,
-    count,
-    eps,
-    running_mean,
-    running_var,
-    rate,
-    HELD: tl.constexpr,
-    CENTERED: tl.constexpr,
-    RELU: tl.constexpr,
-    REPEAT: tl.constexpr,
-    PARAMETERS: tl.constexpr,
-    SPAN: tl.constexpr,
-    INNER: tl.constexpr,
-    ONE_SAMPLE: tl.constexpr,
-    INDEX: tl.constexpr,
-    TILE_CHANNELS: tl.constexpr,
-    TILE_VALUES: tl.constexpr,
-):
-    channel = tl.program_id(0) * TILE_CHANNELS + tl.arange(0, TILE_CHANNELS)
-    inside = channel < channels
-    steps = (count + TILE_VALUES - 1) // TILE_VALUES
-    if HELD:
-        value, offsets, exists = _tile(
-            channel, 0, channels, count, INNER, ONE_SAMPLE, INDEX, TILE_VALUES
-        )
-        _, place, filled = _tile(channel, 0, channels, count, INNER, ONE_SAMPLE, INDEX, 1)
-        values = _load(x, offsets, exists)
-        own_mean, own_var = _held_moments(values, _load(x, place, filled), exists, count)
-    else:
-        own_mean, m2 = _moments(
+        total = tl.sum(totals, 1)
+        product = tl.sum(products, 1) - total * tl.sum(rest * inv_std, 1)
+        product, total = product.to(tl.float64), total.to(tl.float64)
+        if sums is not None:
+            place = sums + part * channels + channel
+            tl.store(place, product, mask=inside)
+            tl.store(place + parts * channels, total, mask=inside)
+    if PHASES & 2:
+        if sums is not None:
+            if PHASES == 3:
+                _meet(counters, parts)
+            product = _merged_sums(sums, channel, channels, parts, PARTS_AT_ONCE)
+            total = _merged_sums(sums + parts * channels, channel, channels, parts, PARTS_AT_ONCE)
+        mean_product = (product / count).to(tl.float32)[:, None] * scale
+        mean_total = (total / count).to(tl.float32)[:, None] * scale
+        factors = scale, mean_product, mean_total - rest * inv_std * mean_product
+        for back in range(1, own_steps):
+            step = last - back
+            _write_gradient(
+                x,
+                dx,
+                dresidual,
+                values,
+                upstream,
+                opened,
+                by,
+                inv_std,
+                factors,
+                channel,
+                first,
+                step + 1,
+                steps,
+                channels,
+                end,
+                RELU,
+                LAYOUT,
+            )
+            start = first + step * LAYOUT.values
+            values = _fetch(x, channel, start, channels, end, LAYOUT)
+            upstream = _fetch(dy, channel, start, channels, end, LAYOUT)
+        _write_gradient(
             x,
+            dx,
+            dresidual,
+            values,
+            upstream,
+            opened,
+            by,
+            inv_std,
+            factors,
             channel,
+            first,
             0,
             steps,
             channels,
-            count,
-            INNER,
-            ONE_SAMPLE,
-            INDEX,
-            TILE_CHANNELS,
-            TILE_VALUES,
+            end,
+            RELU,
+            LAYOUT,
         )
-        own_var = m2 / count
-    if _any_unsafe(own_var, eps):
-        own_mean, own_var = _wide_moments(
-            x, channel, channels, count, INNER, ONE_SAMPLE, INDEX, TILE_CHANNELS, TILE_VALUES
-        )
-    if not CENTERED:
-        own_var += own_mean * own_mean  # the mean square; both terms are positive
-        own_mean = own_mean * 0.0
-    tl.store(mean + channel, own_mean, mask=inside)
-    tl.store(var + channel, own_var, mask=inside)
-    if running_mean is not None:
-        _move_running(running_mean, running_var, own_mean, own_var, channel, inside, count, rate)
-    shift, rest, inv_std = _split(own_mean, own_var, eps)
-    scale, offset = _once(inv_std, weight, bias, channel, REPEAT, PARAMETERS)
-    if HELD:
-        out = _affine(
-            values - shift - rest,
-            scale,
-            offset,
-            weight,
-            bias,
-            channel,
-            value,
-            exists,
-            REPEAT,
-            PARAMETERS,
-            SPAN,
-        )
-        out = _add_and_cut(out, residual, offsets, exists, RELU)
-        tl.store(y + offsets, out, mask=exists)
-    else:
-        for step in range(steps):
-            start = (steps - 1 - step) * TILE_VALUES
-            value, offsets, exists = _tile(
-                channel, start, channels, count, INNER, ONE_SAMPLE, INDEX, TILE_VALUES
-            )
-            out = _affine(
-                _load(x, offsets, exists) - shift - rest,
-                scale,
-                offset,
-                weight,
-                bias,
-                channel,
-                value,
-                exists,
-                REPEAT,
-                PARAMETERS,
-                SPAN,
-            )
-            out = _add_and_cut(out, residual, offsets, exists, RELU)
-            tl.store(y + offsets, out, mask=exists)
+        if part == 0:
+            if dweight is not None:
+                tl.store(dweight + channel, product.to(tl.float32), mask=inside)
+            if dbias is not None:
+                tl.store(dbias + channel, total.to(tl.float32), mask=inside)
+
+
+# By given statistics: one pass.
 
 
 @triton.jit
-def gradient_whole(
+def standardize_channels(
     x,
-    y,
-    dy,
+    residual,
     weight,
     bias,
     mean,
     var,
-    dx,
-    dresidual,
-    row_statistics,
-    sums,
+    y,
     channels,
     count,
+    steps,
     eps,
-    HELD: tl.constexpr,
-    CENTERED: tl.constexpr,
     RELU: tl.constexpr,
-    REPEAT: tl.constexpr,
-    PARAMETERS: tl.constexpr,
-    SPAN: tl.constexpr,
-    INNER: tl.constexpr,
-    ONE_SAMPLE: tl.constexpr,
-    INDEX: tl.constexpr,
-    TILE_CHANNELS: tl.constexpr,
-    TILE_VALUES: tl.constexpr,
+    LAYOUT: tl.constexpr,
 ):
-    """Write dx, and the sums for a row's one parameter, or what `part_sums` needs for several.
-
-    The second time, what the ReLU lets through of dy is read from `dresidual`, if there is one.
-    """
-    channel = tl.program_id(0) * TILE_CHANNELS + tl.arange(0, TILE_CHANNELS)
-    inside = channel < channels
-    steps = (count + TILE_VALUES - 1) // TILE_VALUES
+    channel = tl.program_id(1) * LAYOUT.channels + tl.arange(0, LAYOUT.channels)
+    first = tl.program_id(0) * steps * LAYOUT.values
     shift, rest, inv_std = _statistics(mean, var, channel, channels, eps)
-    scale, offset = _once(inv_std, weight, bias, channel, REPEAT, PARAMETERS)
-    if HELD:
-        value, offsets, exists, centred, g = _gradient_tile(
-            x,
+    factor, offset = _parameters(weight, bias, channel, channels)
+    scale = inv_std * factor
+    by = shift, scale, offset - rest * scale
+    for step in range(steps):
+        start = first + step * LAYOUT.values
+        values = _fetch(x, channel, start, channels, count, LAYOUT)
+        added = None
+        if residual is not None:
+            added = _fetch(residual, channel, start, channels, count, LAYOUT)
+        _write_normalized(
             y,
-            dy,
-            shift,
-            rest,
-            scale,
-            offset,
+            None,
+            values,
+            added,
+            by,
             channel,
-            0,
+            first,
+            step,
+            steps,
             channels,
             count,
             RELU,
-            INNER,
-            ONE_SAMPLE,
-            INDEX,
-            TILE_VALUES,
+            LAYOUT,
         )
-        if dresidual is not None:
-            tl.store(dresidual + offsets, g, mask=exists)
-        if PARAMETERS > 1 and weight is not None:
-            g *= _parameter(weight, channel, value, exists, REPEAT, PARAMETERS, SPAN)
-        product = tl.sum(tl.where(exists, g * (centred * inv_std), 0.0), 1)
-        total = tl.sum(tl.where(exists, g, 0.0), 1)
-    else:
-        products = tl.zeros((TILE_CHANNELS, TILE_VALUES), tl.float32)
-        totals = tl.zeros((TILE_CHANNELS, TILE_VALUES), tl.float32)
-        for step in range(steps):
-            value, offsets, exists, centred, g = _gradient_tile(
-                x,
-                y,
-                dy,
-                shift,
-                rest,
-                scale,
-                offset,
-                channel,
-                step * TILE_VALUES,
-                channels,
-                count,
-                RELU,
-                INNER,
-                ONE_SAMPLE,
-                INDEX,
-                TILE_VALUES,
-            )
-            if dresidual is not None:
-                tl.store(dresidual + offsets, g, mask=exists)
-            if PARAMETERS > 1 and weight is not None:
-                g *= _parameter(weight, channel, value, exists, REPEAT, PARAMETERS, SPAN)
-            products += tl.where(exists, g * (centred * inv_std), 0.0)
-            totals += tl.where(exists, g, 0.0)
-        product, total = tl.sum(products, 1), tl.sum(totals, 1)
-    if sums is not None:
-        tl.store(sums + channel, product, mask=inside)
-        tl.store(sums + channels + channel, total, mask=inside)
-    if row_statistics is not None:
-        place = row_statistics + channel[:, None]
-        tl.store(place, shift, mask=inside[:, None])
-        tl.store(place + channels, rest, mask=inside[:, None])
-        tl.store(place + 2 * channels, inv_std, mask=inside[:, None])
-    product, total = (product / count)[:, None], (total / count)[:, None]
-    if HELD:
-        out = _input_gradient(g, centred, product, total, inv_std, scale, CENTERED)
-        tl.store(dx + offsets, out, mask=exists)
-    else:
-        if dresidual is not None:
-            tl.debug_barrier()  # other threads may have stored what is read now
-        for step in range(steps):
-            start = (steps - 1 - step) * TILE_VALUES
-            value, offsets, exists, centred, g = _gradient_tile(
-                x,
-                None if dresidual is not None else y,
-                dy if dresidual is None else dresidual,
-                shift,
-                rest,
-                scale,
-                offset,
-                channel,
-                start,
-                channels,
-                count,
-                RELU and dresidual is None,
-                INNER,
-                ONE_SAMPLE,
-                INDEX,
-                TILE_VALUES,
-            )
-            if PARAMETERS > 1 and weight is not None:
-                g *= _parameter(weight, channel, value, exists, REPEAT, PARAMETERS, SPAN)
-            out = _input_gradient(g, centred, product, total, inv_std, scale, CENTERED)
-            tl.store(dx + offsets, out, mask=exists)
 
 
-# Rows that fit in a tile: a program holds their values and reads them once.
+# Layer, RMS and group norm. A row is normalized by itself. It has `parameters` different ones of
+# each kind, one to each LAYOUT.inner / parameters values: layer norm has one to each value, group
+# norm one to each channel. The next row has the same ones, or the one that comes `repeat` later.
+
+
+@triton.jit
+def _affine(centred, inv_std, weight, bias, row, value, exists, repeat, parameters, span):
+    """Return centred * inv_std * weight + bias, for a tile of rows."""
+    place = (row % repeat)[:, None] * parameters + (value // span)[None, :]
+    out = centred * inv_std
+    if weight is not None:
+        out *= _load(weight, place, exists)
+    if bias is not None:
+        out += _load(bias, place, exists)
+    return out
 
 
 @triton.jit
@@ -820,46 +710,140 @@ def normalize_rows(
     var,
     rows,
     eps,
+    HELD: tl.constexpr,
     CENTERED: tl.constexpr,
     REPEAT: tl.constexpr,
     PARAMETERS: tl.constexpr,
     SPAN: tl.constexpr,
-    SIZE: tl.constexpr,
-    INDEX: tl.constexpr,
-    TILE_ROWS: tl.constexpr,
-    TILE_VALUES: tl.constexpr,
+    LAYOUT: tl.constexpr,
 ):
-    row = tl.program_id(0) * TILE_ROWS + tl.arange(0, TILE_ROWS)
-    value, offsets, exists = _tile(row, 0, rows, SIZE, SIZE, True, INDEX, TILE_VALUES)
-    _first, place, filled = _tile(row, 0, rows, SIZE, SIZE, True, INDEX, 1)
-    first = _load(x, place, filled)
-    values = _load(x, offsets, exists)
-    own_mean, own_var = _held_moments(values, first, exists, SIZE)
+    """A program holds its rows, if they fit in a tile, or else reads them twice."""
+    row = tl.program_id(0) * LAYOUT.channels + tl.arange(0, LAYOUT.channels)
+    inside = row < rows
+    SIZE: tl.constexpr = LAYOUT.inner
+    STEPS: tl.constexpr = (SIZE + LAYOUT.values - 1) // LAYOUT.values
+    if HELD:
+        value, offsets, exists = _tile(row, 0, rows, SIZE, LAYOUT)
+        _, place, filled = _places(row, tl.arange(0, 1), rows, SIZE, LAYOUT)
+        values = _load(x, offsets, exists)
+        own_mean, own_var = _held_moments(values, _load(x, place, filled), exists, SIZE)
+    else:
+        own_mean, m2, _last = _moments(x, row, 0, STEPS, rows, SIZE, LAYOUT)
+        own_var = m2 / SIZE
     if _any_unsafe(own_var, eps):
-        own_mean, own_var = _wide_moments(
-            x, row, rows, SIZE, SIZE, True, INDEX, TILE_ROWS, TILE_VALUES
-        )
+        own_mean, own_var = _wide_moments(x, row, rows, SIZE, LAYOUT)
     if not CENTERED:
         own_var += own_mean * own_mean  # the mean square; both terms are positive
         own_mean = own_mean * 0.0
-    tl.store(mean + row, own_mean, mask=row < rows)
-    tl.store(var + row, own_var, mask=row < rows)
+    tl.store(mean + row, own_mean, mask=inside)
+    tl.store(var + row, own_var, mask=inside)
     shift, rest, inv_std = _split(own_mean, own_var, eps)
-    scale, offset = _once(inv_std, weight, bias, row, REPEAT, PARAMETERS)
-    out = _affine(
-        values - shift - rest,
-        scale,
-        offset,
-        weight,
-        bias,
-        row,
-        value,
-        exists,
-        REPEAT,
-        PARAMETERS,
-        SPAN,
-    )
-    tl.store(y + offsets, out, mask=exists)
+    if HELD:
+        out = _affine(
+            *(values - shift - rest, inv_std, weight, bias, row, value, exists),
+            *(REPEAT, PARAMETERS, SPAN),
+        )
+        tl.store(y + offsets, out, mask=exists)
+    else:
+        for back in range(STEPS):
+            start = (STEPS - 1 - back) * LAYOUT.values
+            value, offsets, exists = _tile(row, start, rows, SIZE, LAYOUT)
+            out = _affine(
+                *(_load(x, offsets, exists) - shift - rest, inv_std, weight, bias, row, value),
+                *(exists, REPEAT, PARAMETERS, SPAN),
+            )
+            tl.store(y + offsets, out, mask=exists)
+
+
+@triton.jit
+def gradient_groups(
+    x,
+    dy,
+    weight,
+    mean,
+    var,
+    dx,
+    sums,
+    rows,
+    repeat,
+    parameters,
+    eps,
+    CENTERED: tl.constexpr,
+    LAYOUT: tl.constexpr,
+):
+    """Write dx of a row, and the sums of dy * x_hat and dy of each of its parameters, if wanted.
+
+    A tile is some of the row's parameters by some of the values that each is for. What the
+    gradient needs of the row is a sum over its parameters: it is read once for the sums, and once
+    more, from the end to the start, for dx.
+    """
+    row = tl.program_id(0).to(tl.int64) if LAYOUT.wide else tl.program_id(0)
+    shift, rest, inv_std = _statistics(mean, var, row + tl.arange(0, 1), rows, eps)
+    start = row * parameters * LAYOUT.inner  # of the row, in memory
+    own_weight = (row % repeat) * parameters
+    product, total = 0.0, 0.0
+    for first in range(0, parameters, LAYOUT.channels):
+        parameter = first + tl.arange(0, LAYOUT.channels)
+        inside = parameter < parameters
+        products = _zeros(LAYOUT)
+        totals = _zeros(LAYOUT)
+        for value in range(0, LAYOUT.inner, LAYOUT.values):
+            _v, offsets, exists = _tile(parameter, value, parameters, LAYOUT.inner, LAYOUT)
+            x_hat = (_load(x + start, offsets, exists) - shift - rest) * inv_std
+            g = _load(dy + start, offsets, exists)
+            products += tl.where(exists, g * x_hat, 0.0)
+            totals += g
+        own_product, own_total = tl.sum(products, 1), tl.sum(totals, 1)
+        if sums is not None:
+            place = sums + row * parameters + parameter
+            tl.store(place, own_product, mask=inside)
+            tl.store(place + rows * parameters, own_total, mask=inside)
+        if weight is not None:
+            factor = tl.load(weight + own_weight + parameter, mask=inside, other=0.0)
+            own_product *= factor.to(tl.float32)
+            own_total *= factor.to(tl.float32)
+        product += tl.sum(own_product, 0)
+        total += tl.sum(own_total, 0)
+    size = parameters * LAYOUT.inner
+    product, total = product / size, total / size
+    blocks = tl.cdiv(parameters, LAYOUT.channels)
+    steps = tl.cdiv(LAYOUT.inner, LAYOUT.values)
+    for block in range(blocks):
+        parameter = (blocks - 1 - block) * LAYOUT.channels + tl.arange(0, LAYOUT.channels)
+        scale = (parameter[:, None] * 0 + 1).to(tl.float32)
+        if weight is not None:
+            inside = parameter < parameters
+            factor = tl.load(weight + own_weight + parameter, mask=inside, other=0.0)
+            scale = factor.to(tl.float32)[:, None]
+        for back in range(steps):
+            value = (steps - 1 - back) * LAYOUT.values
+            _v, offsets, exists = _tile(parameter, value, parameters, LAYOUT.inner, LAYOUT)
+            x_hat = (_load(x + start, offsets, exists) - shift - rest) * inv_std
+            out = _load(dy + start, offsets, exists) * scale - x_hat * product
+            if CENTERED:
+                out -= total
+            tl.store(dx + start + offsets, out * inv_std, mask=exists)
+
+
+@triton.jit
+def column_sums(x, dy, mean, var, sums, rows, size, steps, eps, LAYOUT: tl.constexpr):
+    """Write sums (2, parts, size): of dy * x_hat and of dy, over a part of the rows."""
+    column = tl.program_id(1) * LAYOUT.channels + tl.arange(0, LAYOUT.channels)
+    first = tl.program_id(0) * steps * LAYOUT.values
+    products = _zeros(LAYOUT)
+    totals = _zeros(LAYOUT)
+    for step in range(steps):
+        start = first + step * LAYOUT.values
+        row, offsets, exists = _tile(column, start, size, rows, LAYOUT)
+        shift, rest, inv_std = _statistics(mean, var, row, rows, eps)
+        shift, rest, inv_std = tl.trans(shift), tl.trans(rest), tl.trans(inv_std)
+        x_hat = (_load(x, offsets, exists) - shift - rest) * inv_std
+        g = _load(dy, offsets, exists)
+        products += tl.where(exists, g * x_hat, 0.0)
+        totals += g
+    place, inside = sums + tl.program_id(0) * size + column, column < size
+    tl.store(place, tl.sum(products, 1), mask=inside)
+    tl.store(place + tl.num_programs(0) * size, tl.sum(totals, 1), mask=inside)
 
 
 @triton.jit
@@ -876,35 +860,57 @@ def gradient_rows(
     steps,
     eps,
     CENTERED: tl.constexpr,
-    INDEX: tl.constexpr,
-    TILE_ROWS: tl.constexpr,
-    TILE_VALUES: tl.constexpr,
+    WITH_BIAS: tl.constexpr,
+    LAYOUT: tl.constexpr,
 ):
     """Rows that fit in a tile, with a parameter to each value: x and dy are read once.
 
     A program takes some tiles of rows after another, and keeps its sums of dy * x_hat and dy.
     """
-    value = tl.arange(0, TILE_VALUES)
+    value = tl.arange(0, LAYOUT.values)
     in_row = value < size
-    if weight is not None:
-        scale = tl.load(weight + value, mask=in_row, other=0.0).to(tl.float32)[None, :]
-    products = tl.zeros((TILE_ROWS, TILE_VALUES), tl.float32)
-    totals = tl.zeros((TILE_ROWS, TILE_VALUES), tl.float32)
+    products = _zeros(LAYOUT)
+    totals = _zeros(LAYOUT)
     for step in range(steps):
-        row = (tl.program_id(0) * steps + step) * TILE_ROWS + tl.arange(0, TILE_ROWS)
-        exists = (row < rows)[:, None] & in_row[None, :]
-        offsets = row.to(INDEX)[:, None] * size + value[None, :]
+        row = (tl.program_id(0) * steps + step) * LAYOUT.channels + tl.arange(0, LAYOUT.channels)
+        _value, offsets, exists = _tile(row, 0, rows, size, LAYOUT)
         shift, rest, inv_std = _statistics(mean, var, row, rows, eps)
         x_hat = tl.where(exists, (_load(x, offsets, exists) - shift - rest) * inv_std, 0.0)
         g = _load(dy, offsets, exists)
         products += g * x_hat
-        totals += g
+        if WITH_BIAS:
+            totals += g
         if weight is not None:
-            g *= scale
+            # Again from the cache each time, rather than from registers, which are few.
+            g *= tl.load(weight + value, mask=in_row, other=0.0).to(tl.float32)[None, :]
         out = g - x_hat * (tl.sum(g * x_hat, 1) / size)[:, None]
         if CENTERED:
             out -= (tl.sum(g, 1) / size)[:, None]
         tl.store(dx + offsets, out * inv_std, mask=exists)
     place = sums + tl.program_id(0) * size + value
     tl.store(place, tl.sum(products, 0), mask=in_row)
-    tl.store(place + tl.num_programs(0) * size, tl.sum(totals, 0), mask=in_row)
+    if WITH_BIAS:
+        tl.store(place + tl.num_programs(0) * size, tl.sum(totals, 0), mask=in_row)
+
+
+@triton.jit
+def merge_sums(
+    sums,
+    dweight,
+    dbias,
+    channels,
+    parts,
+    TILE_CHANNELS: tl.constexpr,
+    TILE_PARTS: tl.constexpr,
+):
+    """Add the parts of sums (2, parts, channels) in float64."""
+    channel = tl.program_id(0) * TILE_CHANNELS + tl.arange(0, TILE_CHANNELS)
+    inside = channel < channels
+    if tl.program_id(1) == 0:
+        if dweight is not None:
+            total = _merged_sums(sums, channel, channels, parts, TILE_PARTS)
+            tl.store(dweight + channel, total.to(tl.float32), mask=inside)
+    else:
+        if dbias is not None:
+            total = _merged_sums(sums + parts * channels, channel, channels, parts, TILE_PARTS)
+            tl.store(dbias + channel, total.to(tl.float32), mask=inside)

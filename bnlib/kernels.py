@@ -19,6 +19,7 @@ values are slow.
 The Triton programs themselves are in `bnlib._triton_kernels`.
 """
 
+import math
 import os
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache, wraps
@@ -26,7 +27,6 @@ from math import prod
 
 import torch
 import triton
-import triton.language as tl
 from torch import Tensor
 from torch.autograd import Function
 from torch.nn import Parameter
@@ -35,18 +35,29 @@ from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 from . import _triton_kernels as programs
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
-TILE = 2048  # values that a program works on at a time
-ROW_TILE = 4096  # the same where it holds whole rows or channels; twice as many of long channels
-MOST_STEPS = 32  # tiles in a row that one lane sees: its float32 sums stay short
-PROGRAMS = 1024  # enough to fill a large GPU; a channel is split into parts until there are
-MOST_ELEMENT_STEPS = 4
-WHOLE_VALUES = 2**18  # of a channel of batch norm, at most, for a program to hold all of them ...
+# How the work is cut, by trial on an H200.
+TILE = 8192  # values that a program takes at a time where it has a part of its channels
+TILE_WARPS = 16  # as many threads as leave each 128 registers, one program to a processor
+LARGE = 2**26  # bytes of x: fewer fit the cache, and then 32 neighbours in channels_last are enough
+WHOLE_TILE = 4096  # the same where it has all values of its channels
+WHOLE_VALUES = 2**18  # of a channel, at most, for that ...
 WHOLE_PROGRAMS = 256  # ... if there are at least so many programs
-LARGEST_ROW_TILE = 16384  # of rows with a parameter to each value
+ELEMENT_STEPS = 4  # tiles to a program that knows the statistics: it takes the roots only once
+SHORT_ROWS = 2048  # values of rows that a program takes together
+ROW_TILE = 4096  # of a row that a program holds ...
+LARGEST_ROW_TILE = 8192  # ... and of one with a parameter to each value; twice if without bias
+LONG_ROW_TILE = 2048  # values of one that it reads twice, times the bytes of each
+GROUP_TILE = 8192  # values of a row whose gradient takes two readings, at a time
+ROW_STEPS = 32  # tiles of rows to a program that adds up their gradients
 MERGE_TILE = (4, 512)  # channels and parts
+MERGED_AT_ONCE = 4096  # parts times channels
 EPS_RANGE = (1e-30, 1e30)  # eps travels as float32
 LARGEST_INDEX = 2**31 - 2**20  # int32, with room for the last tiles
 LARGEST_GRID = 65535  # along the second axis
+
+
+def _cdiv(a: int, b: int) -> int:
+    return -(-a // b)  # triton.cdiv takes 4 microseconds
 
 
 @dataclass(frozen=True)
@@ -68,31 +79,27 @@ class _View:
 
     @cached_property
     def in_tile(self) -> bool:
-        """Whether a tile can hold a row."""
+        """Whether a program holds its rows."""
         most = LARGEST_ROW_TILE if self.parameters == self.inner else ROW_TILE
         return self.rows and self.inner <= most
 
     @cached_property
     def whole(self) -> bool:
-        """Whether a program holds all values of its channels: not in channels_last, where it would
+        """Whether a program has all values of its channels: not in channels_last, where it would
         load too few neighbours at a time."""
         if self.rows or self.inner == 1:
             return self.rows
-        groups = triton.cdiv(self.channels, self._whole_tile[0])
+        groups = _cdiv(self.channels, self._whole_tile[0])
         return self.count <= WHOLE_VALUES and groups >= WHOLE_PROGRAMS
-
-    @cached_property
-    def held(self) -> bool:
-        """Whether a program holds its channels in one tile, and reads them once."""
-        return self.whole and self.count <= self.tile[1]
 
     @cached_property
     def _whole_tile(self) -> tuple[int, int]:
         values = triton.next_power_of_2(self.count)
         if self.in_tile:
-            return max(1, min(16, TILE // values)), values
-        long = not self.rows and self.count > 4 * ROW_TILE
-        values = min(2 * ROW_TILE if long else ROW_TILE, values)
+            return max(1, min(16, SHORT_ROWS // values)), values
+        if self.rows:
+            return 1, min(LONG_ROW_TILE * self.itemsize, values)
+        values = min(WHOLE_TILE if self.inner % 4 == 0 else WHOLE_TILE // 2, values)
         return max(1, min(16, 1024 // values)), values
 
     @cached_property
@@ -101,59 +108,71 @@ class _View:
         if self.whole:
             return self._whole_tile
         channels, values = map(triton.next_power_of_2, (self.channels, self.count))
-        if self.inner == 1:  # 64 neighbours fill cache lines, whatever the dtype
-            channels = min(64, channels)
+        if self.inner == 1:
+            large = self.count * self.channels * self.itemsize > LARGE
+            channels = min(64 if large else 32, channels)
             return channels, min(TILE // channels, values)
-        values = min(TILE, values)
-        return min(channels, TILE // values), values
+        size = TILE * (4 // self.itemsize)
+        values = min(size, values)
+        return min(channels, size // values), values
 
     @cached_property
     def warps(self) -> int:
-        """Of a program: as many as leave a thread enough to load at a time, by trial on an H200."""
-        lane = 16
-        if self.in_tile:
-            lane = 64 // self.itemsize
-        elif self.channels_last:
-            lane = 32
-        elif self.whole and self.inner % 4 and self.count > ROW_TILE:
-            lane = 8  # each loads values one by one
-        return max(1, min(32, prod(self.tile) // (32 * lane)))
+        """Of a program: as many as leave a thread enough to load at a time."""
+        lane = 64 // self.itemsize if self.in_tile else 16
+        most = 32 if self.whole else TILE_WARPS
+        return max(1, min(most, prod(self.tile) // (32 * lane)))
 
     @cached_property
-    def layout(self) -> tuple:
-        """INNER, ONE_SAMPLE and INDEX of the programs."""
-        size = self.samples * self.channels * self.inner
-        return self.inner, self.samples == 1, tl.int64 if size > LARGEST_INDEX else tl.int32
+    def layout(self) -> programs.Layout:
+        return self._layout(self.inner, *self.tile, self.warps)
 
     @cached_property
-    def affine(self) -> tuple[int, int, int]:
-        """REPEAT, PARAMETERS and SPAN of the programs."""
-        return self.repeat, self.parameters, max(1, self.inner // self.parameters)
+    def row_layout(self) -> programs.Layout:
+        """A tile of whole rows."""
+        values = triton.next_power_of_2(self.inner)
+        return self._layout(self.inner, max(1, min(16, SHORT_ROWS // values)), values)
 
     @cached_property
-    def element_steps(self) -> int:
-        """Tiles to a program of an elementwise pass, which pays for float64 roots only once."""
-        return min(MOST_ELEMENT_STEPS, triton.cdiv(self.count, self.tile[1]))
+    def group_layout(self) -> programs.Layout:
+        """A tile of a row's parameters by values that each is for."""
+        values = min(triton.next_power_of_2(self.span), GROUP_TILE)
+        channels = min(triton.next_power_of_2(self.parameters), max(1, GROUP_TILE // values))
+        return self._layout(self.span, channels, values)
+
+    def _layout(self, inner, channels, values, warps=1) -> programs.Layout:
+        wide = self.samples * self.channels * self.inner > LARGEST_INDEX
+        neighbours = self.channels if inner == 1 else inner
+        at_once = math.gcd(neighbours, 16 // self.itemsize)  # that a thread loads
+        lanes = max(1, min(values, 32 * warps * at_once // channels))
+        return programs.Layout(inner, self.samples == 1, wide, channels, values, lanes)
 
     @cached_property
-    def steps(self) -> int:
-        """Tiles to a part: as many as leave enough programs for the whole GPU."""
-        tiles = triton.cdiv(self.count, self.tile[1])
-        groups = triton.cdiv(self.channels, self.tile[0])
-        return max(1, min(MOST_STEPS, tiles, tiles * groups // PROGRAMS))
+    def span(self) -> int:
+        """Values of a row to a parameter."""
+        return self.inner // self.parameters
 
     @cached_property
-    def grid(self) -> tuple[int, int]:
-        """Parts, and groups of channels."""
-        return triton.cdiv(self.count, self.steps * self.tile[1]), self.whole_grid[0]
+    def columns(self) -> "_View":
+        """Rows with a parameter to each value, as columns that have a parameter each."""
+        return _View(self.channels, self.inner, 1, self.inner, 1, False, True, self.itemsize)
+
+    def cut(self, processors: int) -> tuple[tuple[int, int], int]:
+        """Return how many parts and groups of channels there are, and the tiles to a part.
+
+        Parts that meet all have to run at a time.
+        """
+        if processors not in self._cuts:
+            groups = _cdiv(self.channels, self.tile[0])
+            tiles = _cdiv(self.count, self.tile[1])
+            parts = 1 if self.whole else max(1, min(processors // groups, tiles))
+            steps = _cdiv(tiles, parts)
+            self._cuts[processors] = (_cdiv(tiles, steps), groups), steps
+        return self._cuts[processors]
 
     @cached_property
-    def element_grid(self) -> tuple[int, int]:
-        return triton.cdiv(self.count, self.element_steps * self.tile[1]), self.whole_grid[0]
-
-    @cached_property
-    def whole_grid(self) -> tuple[int]:
-        return (triton.cdiv(self.channels, self.tile[0]),)
+    def _cuts(self) -> dict:
+        return {}
 
     def like(self, tensor: Tensor | None) -> Tensor | None:
         """A tensor of x's shape in this memory order."""
@@ -211,6 +230,7 @@ def normalize(
     residual: Tensor | None = None,
     relu: bool = False,
     running: Running | None = None,
+    opened: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor] | None:
     """Normalize x over the axes, scale and shift, then add and cut, in as few passes as can be.
 
@@ -236,8 +256,8 @@ def normalize(
     moving = None, None, 0.0
     if running is not None and running.can_be_moved:
         moving = running.mean, running.var, float(running.momentum)
-    if view.in_tile:
-        programs.normalize_rows[view.whole_grid](
+    if view.rows:
+        programs.normalize_rows[(_cdiv(view.channels, view.tile[0]),)](
             x,
             weight,
             bias,
@@ -246,37 +266,18 @@ def normalize(
             var,
             view.channels,
             eps,
+            view.in_tile,
             centered,
-            *view.affine,
-            view.inner,
-            view.layout[-1],
-            *view.tile,
-            num_warps=view.warps,
-        )
-    elif view.whole:
-        programs.normalize_whole[view.whole_grid](
-            x,
-            view.like(residual),
-            weight,
-            bias,
-            y,
-            mean,
-            var,
-            view.channels,
-            view.count,
-            eps,
-            *moving,
-            view.held,
-            centered,
-            relu,
-            *view.affine,
-            *view.layout,
-            *view.tile,
+            view.repeat,
+            view.parameters,
+            view.span,
+            view.layout,
             num_warps=view.warps,
         )
     else:
-        _channel_moments(x, mean, var, view, eps, moving)
-        _normalize_by(x, residual, weight, bias, mean, var, y, view, eps, relu)
+        _normalize_channels(
+            x, residual, weight, bias, y, opened, mean, var, view, eps, relu, moving
+        )
     if moving[0] is not None:
         torch.autograd.graph.increment_version(moving[:2])
         running.moved = True
@@ -328,7 +329,24 @@ def standardize(
     if view is None or view.rows or asked or not _are_plain(mean, var, residual):
         return None
     y = torch.empty_like(x)
-    _normalize_by(x, residual, weight, bias, mean, var, y, view, eps, relu)
+    groups, tiles = _cdiv(view.channels, view.tile[0]), _cdiv(view.count, view.tile[1])
+    steps = min(ELEMENT_STEPS, tiles)
+    programs.standardize_channels[_cdiv(tiles, steps), groups](
+        x,
+        view.like(residual),
+        weight,
+        bias,
+        mean,
+        var,
+        y,
+        view.channels,
+        view.count,
+        steps,
+        eps,
+        relu,
+        view.layout,
+        num_warps=view.warps,
+    )
     return y
 
 
@@ -363,26 +381,29 @@ def batch_norm_add_relu(
 class _BatchNormAddReLU(Function):
     @staticmethod
     def forward(ctx, x, weight, bias, residual, axes, eps, running):
-        y, mean, var = normalize(x, weight, bias, axes, eps, True, residual, True, running)
-        ctx.save_for_backward(x, weight, bias, mean, var, y)
+        opened = None
+        if residual is not None:
+            opened = _room_for_bits(x, _view(x, weight, bias, axes, eps))
+        y, mean, var = normalize(x, weight, bias, axes, eps, True, residual, True, running, opened)
+        ctx.save_for_backward(x, weight, bias, mean, var, y, opened)
         ctx.how = axes, eps, None if residual is None else residual.dtype
         ctx.mark_non_differentiable(mean, var)
         return y, mean, var
 
     @staticmethod
     def backward(ctx, dy, _mean, _var):
-        x, weight, bias, mean, var, y = ctx.saved_tensors
+        x, weight, bias, mean, var, y, opened = ctx.saved_tensors
         axes, eps, residual_dtype = ctx.how
         with_residual = residual_dtype is not None
         if torch.is_grad_enabled():  # these gradients will be differentiated
             dresidual = dy * (y > 0)
             grads = _differentiable_gradient(x, weight, bias, axes, eps, dresidual)
         else:
-            view, known_y = _view(x, weight, bias, axes, eps), y if with_residual else None
+            view = _view(x, weight, bias, axes, eps)
             dx, dresidual, *grads = _gradient(
                 *(x, weight, bias, mean, var, dy, view, eps),
                 relu=True,
-                y=known_y,
+                opened=opened,
                 with_residual=with_residual,
             )
             grads = dx, *grads
@@ -405,47 +426,66 @@ def _processors(device: torch.device) -> int:
     return 2 if INTERPRETED else torch.cuda.get_device_properties(device).multi_processor_count
 
 
-def _channel_moments(x, mean, var, view, eps, moving):
-    parts = view.grid[0]
-    moments = torch.empty((2, parts, view.channels), dtype=torch.float64, device=x.device)
-    shape = view.channels, view.count
-    programs.part_moments[view.grid](
-        x, moments, *shape, view.steps, *view.layout, *view.tile, num_warps=view.warps
-    )
-    programs.merge_moments[(triton.cdiv(view.channels, MERGE_TILE[0]),)](
-        x,
-        moments,
-        mean,
-        var,
-        *shape,
-        parts,
-        view.steps * view.tile[1],
-        eps,
-        *moving,
-        *view.layout,
-        *MERGE_TILE,
+def _normalize_channels(x, residual, weight, bias, y, opened, mean, var, view, eps, relu, moving):
+    (parts, _), _ = view.cut(_processors(x.device))
+    moments = None
+    if parts > 1:
+        moments = torch.empty((2, parts, view.channels), dtype=torch.float64, device=x.device)
+    outputs = y, opened, mean, var, *moving, moments
+    _launch(
+        programs.normalize_channels,
+        *(view, eps, relu, x, view.like(residual), weight, bias, *outputs),
     )
 
 
-def _normalize_by(x, residual, weight, bias, mean, var, y, view, eps, relu):
-    programs.normalize_parts[view.element_grid](
-        x,
-        view.like(residual),
-        weight,
-        bias,
-        mean,
-        var,
-        y,
-        view.channels,
-        view.count,
-        view.element_steps,
-        eps,
-        relu,
-        view.channels,
-        *view.layout,
-        *view.tile,
-        num_warps=view.warps,
-    )
+def _launch(program, view, eps, relu, x, *arguments):
+    """Start a program whose parts meet; in the interpreter, what comes before they do, and then
+    what comes after."""
+    (parts, groups), steps = view.cut(_processors(x.device))
+    options = {"num_warps": view.warps}
+    if parts > 1:
+        options |= {"launch_cooperative_grid": True, "maxnreg": 65536 // (32 * view.warps)}
+    for phases in (1, 2) if INTERPRETED and parts > 1 else (3,):
+        program[parts, groups](
+            x,
+            *arguments,
+            _counters(x, groups) if parts > 1 else None,
+            view.channels,
+            view.count,
+            steps,
+            eps,
+            phases,
+            relu,
+            min(MERGED_AT_ONCE // view.tile[0], triton.next_power_of_2(parts)),
+            view.layout,
+            **options,
+        )
+
+
+_unused_counters: dict[tuple, Tensor] = {}
+
+
+def _counters(x: Tensor, groups: int) -> Tensor:
+    """Return zeros that nobody has counted in: each launch has its own, of its stream."""
+    if INTERPRETED or torch.cuda.is_current_stream_capturing():  # a graph sets its own to 0 again
+        return torch.zeros(groups, dtype=torch.int32, device=x.device)
+    stream = x.device, torch.cuda.current_stream(x.device).cuda_stream
+    groups += -groups % 4  # 16 bytes: Triton compiles anew for another alignment
+    unused = _unused_counters.get(stream)
+    if unused is None or len(unused) < groups:
+        unused = torch.zeros(2**16, dtype=torch.int32, device=x.device)
+    _unused_counters[stream] = unused[groups:]
+    return unused[:groups]
+
+
+def _room_for_bits(x: Tensor, view: _View) -> Tensor:
+    """A bit for each value of x, in words that each hold those of a thread's repeats."""
+    (parts, groups), steps = view.cut(_processors(x.device))
+    layout = view.layout
+    bits = layout.values // layout.lanes
+    dtype = torch.int8 if bits <= 8 else torch.int16 if bits <= 16 else torch.int32
+    words = parts * steps * groups * layout.channels * layout.lanes
+    return torch.empty(words, dtype=dtype, device=x.device)
 
 
 def _gradient(
@@ -459,54 +499,46 @@ def _gradient(
     eps,
     centered=True,
     relu=False,
-    y=None,
+    opened=None,
     with_residual=False,
 ):
     """Return dx, dresidual, dweight and dbias."""
     dy = view.like(dy)
     dx = torch.empty_like(x)
     dresidual = torch.empty_like(x) if with_residual else None
-    parameters = [p for p in (weight, bias) if p is not None]
     grads = [None if p is None else torch.empty_like(p) for p in (weight, bias)]
-    if parameters and view.in_tile and view.repeat == 1 and view.parameters == view.inner > 1:
-        _row_gradient(x, dy, weight, mean, var, dx, *grads, view, eps, centered)
-    elif view.whole:
-        _whole_gradient(
-            x, y, dy, weight, bias, mean, var, dx, dresidual, grads, view, eps, centered, relu
-        )
+    if view.rows:
+        if _gradient_in_rows(view, *grads):
+            _row_gradient(x, dy, weight, mean, var, dx, *grads, view, eps, centered)
+        else:
+            _group_gradient(x, dy, weight, mean, var, dx, grads, view, eps, centered)
     else:
-        wide = torch.empty((2, view.channels), dtype=torch.float64, device=x.device)
-        _sum_parts(x, y, dy, weight, bias, mean, var, dresidual, wide, grads, view, eps, relu)
-        if dresidual is not None:  # it is what the ReLU lets through of dy
-            dy, relu = dresidual, False
-        programs.gradient_parts[view.element_grid](
-            x,
-            dy,
-            weight,
-            bias,
-            mean,
-            var,
-            wide,
-            dx,
-            view.channels,
-            view.count,
-            view.element_steps,
-            eps,
-            relu,
-            view.channels,
-            *view.layout,
-            *view.tile,
-            num_warps=view.warps,
+        (parts, _), _ = view.cut(_processors(x.device))
+        sums = None
+        if parts > 1:
+            sums = torch.empty((2, parts, view.channels), dtype=torch.float64, device=x.device)
+        _launch(
+            programs.gradient_channels,
+            *(view, eps, relu, x, opened, dy, weight, bias, mean, var, dx, dresidual, *grads, sums),
         )
     return dx, dresidual, *grads
 
 
+def _gradient_in_rows(view, dweight, dbias) -> bool:
+    """Whether a program can hold rows and the sums of their gradients."""
+    most = LARGEST_ROW_TILE if dbias is not None else 2 * LARGEST_ROW_TILE
+    to_each_value = view.parameters == view.inner > 1 and view.repeat == 1
+    return to_each_value and view.inner <= most and not (dweight is None and dbias is None)
+
+
 def _row_gradient(x, dy, weight, mean, var, dx, dweight, dbias, view, eps, centered):
     # As many parts as run at a time: few sums to write, and to read again.
-    most = _processors(x.device) * max(1, min(4, 8192 // prod(view.tile)))
-    tiles = view.whole_grid[0]
-    steps = min(MOST_STEPS, triton.cdiv(tiles, most))
-    parts = triton.cdiv(tiles, steps)
+    layout = view.row_layout
+    size = layout.channels * layout.values
+    most = _processors(x.device) * max(1, min(4, 8192 // size))
+    tiles = _cdiv(view.channels, layout.channels)
+    steps = min(ROW_STEPS, _cdiv(tiles, most))
+    parts = _cdiv(tiles, steps)
     sums = torch.empty((2, parts, view.inner), device=x.device)
     programs.gradient_rows[(parts,)](
         x,
@@ -521,113 +553,59 @@ def _row_gradient(x, dy, weight, mean, var, dx, dweight, dbias, view, eps, cente
         steps,
         eps,
         centered,
-        view.layout[-1],
-        *view.tile,
-        num_warps=max(view.warps, prod(view.tile) // 512),
+        dbias is not None,
+        layout,
+        num_warps=max(1, size // 512),
     )
-    _merge_sums(sums, None, dweight, dbias)
+    _merge_sums(sums, dweight, dbias)
 
 
-def _whole_gradient(
-    x, y, dy, weight, bias, mean, var, dx, dresidual, grads, view, eps, centered, relu
-):
+def _group_gradient(x, dy, weight, mean, var, dx, grads, view, eps, centered):
     given = grads[0] is not None or grads[1] is not None
-    sums = statistics = None
-    if given and view.parameters == 1:
-        sums = torch.empty((2, view.channels), device=x.device)
-    elif given:
-        statistics = torch.empty((3, view.channels), device=x.device)
-    programs.gradient_whole[view.whole_grid](
+    sums = None
+    if given and view.span > 1:
+        sums = torch.empty((2, view.channels, view.parameters), device=x.device)
+    layout = view.group_layout
+    programs.gradient_groups[(view.channels,)](
         x,
-        y,
         dy,
         weight,
-        bias,
         mean,
         var,
         dx,
-        dresidual,
-        statistics,
         sums,
         view.channels,
-        view.count,
+        view.repeat,
+        view.parameters,
         eps,
-        view.held,
         centered,
-        relu,
-        *view.affine,
-        *view.layout,
-        *view.tile,
-        num_warps=view.warps,
+        layout,
+        num_warps=max(1, min(16, layout.channels * layout.values // 512)),
     )
     if not given:
         return
-    if statistics is None:
-        _merge_sums(sums.view(2, -1, view.repeat), None, *grads)
-        return
-    channels = _View(
-        samples=view.channels // view.repeat,
-        channels=view.repeat * view.parameters,
-        inner=view.inner // view.parameters,
-        repeat=view.repeat * view.parameters,
-    )
-    _sum_parts(
-        *(x, None, dy, weight, bias, mean, var, None, None, grads, channels, eps, False),
-        statistics,
-        view,
-    )
+    if sums is None:
+        sums = _column_sums(x, dy, mean, var, view, eps)
+    _merge_sums(sums.view(2, -1, view.repeat * view.parameters), *grads)
 
 
-def _sum_parts(
-    x,
-    y,
-    dy,
-    weight,
-    bias,
-    mean,
-    var,
-    dresidual,
-    wide,
-    grads,
-    view,
-    eps,
-    relu,
-    statistics=None,
-    rows=None,
-):
-    """Sum dy * x_hat and dy for each channel: into `wide` in float64, and into the grads."""
-    sums = torch.empty((2, view.grid[0], view.channels), device=x.device)
-    programs.part_sums[view.grid](
-        x,
-        y,
-        dy,
-        weight,
-        bias,
-        mean,
-        var,
-        dresidual,
-        statistics,
-        0 if rows is None else rows.channels,
-        sums,
-        view.channels,
-        view.count,
-        view.steps,
-        eps,
-        relu,
-        view.channels,
-        *view.layout,
-        *view.tile,
-        0 if rows is None else rows.repeat,
-        1 if rows is None else rows.parameters,
+def _column_sums(x, dy, mean, var, view, eps):
+    view = view.columns
+    tiles, groups = _cdiv(view.count, view.tile[1]), _cdiv(view.channels, view.tile[0])
+    steps = _cdiv(tiles, max(1, min(tiles, 4 * _processors(x.device) // groups)))
+    parts = _cdiv(tiles, steps)
+    sums = torch.empty((2, parts, view.channels), device=x.device)
+    programs.column_sums[parts, groups](
+        *(x, dy, mean, var, sums, view.count, view.channels, steps, eps, view.layout),
         num_warps=view.warps,
     )
-    _merge_sums(sums, wide, *grads)
+    return sums
 
 
-def _merge_sums(sums, wide, dweight, dbias):
+def _merge_sums(sums, dweight, dbias):
     _, parts, channels = sums.shape
-    programs.merge_sums[(triton.cdiv(channels, MERGE_TILE[0]), 2)](
-        sums, wide, dweight, dbias, channels, parts, *MERGE_TILE
+    programs.merge_sums[(_cdiv(channels, MERGE_TILE[0]), 2)](
+        sums, dweight, dbias, channels, parts, *MERGE_TILE
     )
 
 

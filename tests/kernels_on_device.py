@@ -164,7 +164,15 @@ def test_a_channel_in_one_program(layout, dtype, kappa, one_program, answered):
 @pytest.mark.parametrize("layout", ["batch norm (N, C, H, W)", "batch norm (N, C)", "layer norm"])
 def test_many_parts_of_several_tiles(layout, monkeypatch):
     """As on tensors too large for the interpreter: few channels, split, merged by Chan."""
-    shrink(monkeypatch, TILE=64, ROW_TILE=16, PROGRAMS=2, MOST_STEPS=3, LARGEST_ROW_TILE=16)
+    shrink(
+        monkeypatch,
+        TILE=64,
+        WHOLE_TILE=16,
+        ROW_TILE=16,
+        LONG_ROW_TILE=4,
+        GROUP_TILE=8,
+        LARGEST_ROW_TILE=16,
+    )
     norm, x, weight, bias, dy = draw(layout, mean=3e3, std=3)
     own = evaluate(own_functional, norm, x, weight, bias, dy)
     assert_within(TOLERANCES["float32"], own, exactly(norm, x, weight, bias, dy), dy, 1e3)
@@ -176,18 +184,19 @@ def test_a_channel_in_one_program_of_several_tiles(layout, one_program, monkeypa
 
 
 @triton.jit
-def _store_offsets(out, channels, start, INDEX: tl.constexpr):
+def _store_offsets(out, channels, start, LAYOUT: tl.constexpr):
     channel = channels - 2 + tl.arange(0, 2)
-    _, offsets, _ = _tile(channel, start, channels, start + 4, 1, False, INDEX, 4)
+    _, offsets, _ = _tile(channel, start, channels, start + 4, LAYOUT)
     tl.store(out + tl.arange(0, 2)[:, None] * 4 + tl.arange(0, 4)[None, :], offsets)
 
 
 def test_places_beyond_32_bits():
     """Of channels_last tensors with more values than a test can hold."""
     samples, channels = 2**28, 64
-    view = kernels._channels_of((samples, channels), True, 4)
+    layout = kernels._channels_of((samples, channels), True, 4).layout
+    assert layout.wide
     out = torch.zeros(2, 4, dtype=torch.int64, device=DEVICE)
-    _store_offsets[(1,)](out, channels, samples - 4, view.layout[-1])
+    _store_offsets[(1,)](out, channels, samples - 4, layout._replace(channels=2, values=4))
     exact = [[(samples - 4 + v) * channels + channels - 2 + c for v in range(4)] for c in range(2)]
     assert out.tolist() == exact
 
@@ -331,12 +340,44 @@ def test_no_kernel_reads_beyond_a_residual(shape, training):
     assert torch.equal(own.running_mean, before)
 
 
-@pytest.mark.parametrize("tile", [kernels.ROW_TILE, 16], ids=["held", "read twice"])
+@pytest.mark.parametrize("tile", [kernels.WHOLE_TILE, 16], ids=["held", "read twice"])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("with_residual", [True, False])
 def test_add_and_relu_in_one_program(dtype, with_residual, tile, monkeypatch, answered):
-    shrink(monkeypatch, WHOLE_PROGRAMS=1, ROW_TILE=tile)
+    shrink(monkeypatch, WHOLE_PROGRAMS=1, WHOLE_TILE=tile)
     test_add_and_relu_in_the_same_pass(dtype, torch.contiguous_format, with_residual, answered)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, LAST])
+@pytest.mark.parametrize("with_residual", [True, False])
+def test_add_and_relu_in_many_parts(dtype, memory_format, with_residual, monkeypatch, answered):
+    """Of several tiles each, whose bits are noted and read again."""
+    shrink(monkeypatch, TILE=16)
+    monkeypatch.setattr(kernels, "_processors", lambda device: 16)
+    test_add_and_relu_in_the_same_pass(dtype, memory_format, with_residual, answered)
+
+
+@pytest.mark.parametrize("processors", [2, 60, 108, 132])
+def test_parts_that_wait_for_each_other_run_at_the_same_time(processors):
+    """A processor has room for one of them, so there are no more of them than processors."""
+    split = 0
+    for shape in (
+        (64, 64, 112, 112),
+        (64, 512, 7, 7),
+        (256, 2048, 7, 7),
+        (8, 3, 2, 2),
+        (4096, 70000),
+    ):
+        for channels_last in (True, False):
+            for itemsize in (2, 4):
+                view = kernels._channels_of(shape, channels_last, itemsize)
+                (parts, groups), steps = view.cut(processors)
+                assert parts == 1 or parts * groups <= processors
+                assert (parts - 1) * steps * view.tile[1] < view.count  # none of them is empty
+                assert parts * steps * view.tile[1] >= view.count
+                split += parts > 1
+    assert split
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, LAST])

@@ -23,15 +23,18 @@ from triton.compiler import ASTSource  # noqa: E402
 from bnlib import kernels  # noqa: E402
 
 HERE = Path(__file__).parent
-# In Triton's intermediate code: a loop, and a tile that is handed from thread to thread, which
-# costs a trip to shared memory and back.
+# In Triton's intermediate code: a loop, and a tile of values that is handed from thread to thread,
+# which costs a trip to shared memory and back.
 LOOP = re.compile(r"^( *)(?:%[\w:]+ = )?scf\.for .*?^\1\}", re.DOTALL | re.MULTILINE)
-HANDED_OVER = re.compile(r"convert_layout .* : tensor<\d+x\d+x")
+HANDED_OVER = re.compile(r"convert_layout .* : tensor<\d+x\d+xb?f")
 POINTERS = {
     torch.float16: "*fp16",
     torch.bfloat16: "*bf16",
     torch.float32: "*fp32",
     torch.float64: "*fp64",
+    torch.int8: "*i8",
+    torch.int16: "*i16",
+    torch.int32: "*i32",
 }
 
 
@@ -130,10 +133,12 @@ class Compiler:
         assert all(side >= 1 for side in grid) and len(grid) <= 3
         return self.compile
 
-    def compile(self, *arguments, num_warps=4):
+    def compile(self, *arguments, num_warps=4, launch_cooperative_grid=False, **named):
         names = self.program.arg_names
         signature, constants, hints = {}, {}, {}
-        for index, (name, value) in enumerate(zip(names, arguments, strict=True)):
+        given = dict(zip(names, arguments, strict=False)) | named
+        for index, name in enumerate(names):
+            value = given[name]
             if isinstance(value, torch.Tensor):
                 signature[name] = POINTERS[value.dtype]
                 hints[index,] = [["tt.divisibility", 16]]
@@ -144,7 +149,8 @@ class Compiler:
                 if signature[name] == "i32" and value % 16 == 0:
                     hints[index,] = [["tt.divisibility", 16]]
         source = ASTSource(self.program, signature, constants, hints)
-        binary = triton.compile(source, GPUTarget("cuda", 90, 32), {"num_warps": num_warps})
+        options = {"num_warps": num_warps, "launch_cooperative_grid": launch_cooperative_grid}
+        binary = triton.compile(source, GPUTarget("cuda", 90, 32), options)
         assert len(binary.asm["cubin"]) > 1000
         self.compiled += 1
         loops = LOOP.finditer(binary.asm["ttgir"])
