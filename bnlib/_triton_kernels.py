@@ -4,9 +4,9 @@ In all of them x is seen as (samples, channels, inner) in memory order, and a ti
 by some of the count = samples * inner values of each. NCHW is (N, C, H*W), NHWC is (N*H*W, C, 1),
 and rows that are normalized each by itself are (1, rows, size). `Layout` holds what is constant.
 
-Elements are float32; each lane runs Welford's recurrence on its own values, and Chan's formula
-merges lanes and then, in float64, parts of a channel. No sum of squares is taken before its values
-are centred, and nothing is added up by atomics, whose order may change.
+Elements are float32. A thread takes the few values of a tile that it holds by two passes; Chan's
+formula merges tiles, then lanes and, in float64, parts of a channel. No sum of squares is taken
+before its values are centred, and nothing is added up by atomics, whose order may change.
 """
 
 from typing import NamedTuple
@@ -266,6 +266,7 @@ def _merged_moments(
 def _merged_sums(sums, channel, channels, parts, PARTS_AT_ONCE: tl.constexpr):
     """Add what the parts have stored, in float64."""
     inside = channel < channels
+    # Summed up once, after the loop: Triton 3.7 fails to compile a sum in it.
     totals = (channel[:, None] + tl.arange(0, PARTS_AT_ONCE)[None, :]).to(tl.float64) * 0.0
     for start in range(0, parts, PARTS_AT_ONCE):
         part = start + tl.arange(0, PARTS_AT_ONCE)
@@ -349,11 +350,16 @@ def normalize_channels(
     PARTS_AT_ONCE: tl.constexpr,
     LAYOUT: tl.constexpr,
 ):
+    """y = relu((x - mean) * inv_std * weight + bias + residual), mean and var, and the bits.
+
+    moments   (2, parts, channels): room for the mean and M2 of each part; None if there is one part
+    counters  0 for each group of channels, or None
+    """
     part, parts = tl.program_id(0), tl.num_programs(0)
     channel = tl.program_id(1) * LAYOUT.channels + tl.arange(0, LAYOUT.channels)
     inside = channel < channels
     first = part * steps * LAYOUT.values
-    end = tl.minimum(count, first + steps * LAYOUT.values)
+    end = first + tl.minimum(count - first, steps * LAYOUT.values)  # in 32 bits
     own_steps = tl.cdiv(end - first, LAYOUT.values)  # fewer in the last part
     last = own_steps - 1
     start = first + last * LAYOUT.values
@@ -521,7 +527,7 @@ def gradient_channels(
     channel = tl.program_id(1) * LAYOUT.channels + tl.arange(0, LAYOUT.channels)
     inside = channel < channels
     first = part * steps * LAYOUT.values
-    end = tl.minimum(count, first + steps * LAYOUT.values)
+    end = first + tl.minimum(count - first, steps * LAYOUT.values)  # in 32 bits
     own_steps = tl.cdiv(end - first, LAYOUT.values)  # fewer in the last part
     last = own_steps - 1
     start = first if PHASES & 1 else first + last * LAYOUT.values
@@ -869,6 +875,9 @@ def gradient_rows(
     """
     value = tl.arange(0, LAYOUT.values)
     in_row = value < size
+    HOLDS_WEIGHT: tl.constexpr = LAYOUT.values <= 8192  # else from the cache, each time
+    if weight is not None:
+        scale = tl.load(weight + value, mask=in_row, other=0.0).to(tl.float32)[None, :]
     products = _zeros(LAYOUT)
     totals = _zeros(LAYOUT)
     for step in range(steps):
@@ -881,8 +890,9 @@ def gradient_rows(
         if WITH_BIAS:
             totals += g
         if weight is not None:
-            # Again from the cache each time, rather than from registers, which are few.
-            g *= tl.load(weight + value, mask=in_row, other=0.0).to(tl.float32)[None, :]
+            if not HOLDS_WEIGHT:
+                scale = tl.load(weight + value, mask=in_row, other=0.0).to(tl.float32)[None, :]
+            g *= scale
         out = g - x_hat * (tl.sum(g * x_hat, 1) / size)[:, None]
         if CENTERED:
             out -= (tl.sum(g, 1) / size)[:, None]

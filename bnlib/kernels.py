@@ -6,21 +6,24 @@ cover, and the caller then takes the formulas. Batch norm takes a residual and a
 passes (`batch_norm_add_relu`). With TRITON_INTERPRET=1 the kernels run on the CPU, slowly.
 
 Memory traffic decides the time. Batch norm reads x twice and writes y, 1.5 copies; its backward
-reads x and dy twice and writes dx, 2.5 copies. With a residual and ReLU it is 2 and 3.5: y is read
-for the mask, and what that lets through of dy is the residual's gradient, which is read again in
-place of dy and y. The second reading goes from the end to the start, and meets first what the cache
-still holds. What fits in a tile is read once: rows (layer and RMS norm), and channels of few
-values. The same input gives the same bits on the same GPU.
-On an H200, before readings went backwards, channels were held in a tile and parameters were loaded
-before the loops, batch norm reached 83 to 98 % of a copy's bandwidth on large tensors and
-torch.compile's speed; torch was faster in half of the float32 cases in channels_last, and queued
-its work in about a third of the time (benchmarks/results/gpu_batch_norm.json). Rows of 16,384
-values are slow.
+reads x and dy twice and writes dx, 2.5 copies. With a residual and ReLU it is 2 and 3 copies, and a
+bit for each value: where the ReLU was open. Without a residual that is computed again from x.
+Forward and backward are one launch each. Programs that have a part of the same channels meet
+between the two readings, all of them running at a time (a cooperative launch); the second reading
+goes from the end to the start, from what is still in registers to what the cache may hold. Rows
+that a program can hold are read once (layer and RMS norm). The same input gives the same bits on
+the same GPU.
+On an H200 the batch norms of a ResNet-50 reached 74 to 100 % of a copy's bandwidth on large
+tensors, and 55 to 80 % where planes of 7 x 7 in NCHW let no thread load neighbours at once. Batch
+norm, add and ReLU in float32 channels_last were 1.42 to 1.55 times as fast as torch there. torch is
+faster on small tensors in channels_last, and queues its work in about a third of the time
+(benchmarks/results/gpu_trials.json, gpu_batch_norm.json).
 The Triton programs themselves are in `bnlib._triton_kernels`.
 """
 
 import math
 import os
+import threading
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache, wraps
 from math import prod
@@ -242,6 +245,7 @@ def normalize(
     centered      False leaves the mean out, as RMS norm does
     residual      shaped like x, or None; it, relu and running are for batch norm alone
     running       statistics to move in passing, or None
+    opened        room for a bit for each value, where the ReLU was open (`_room_for_bits`), or None
     Returns y like x, mean and var in float64 with size 1 along the axes; None if not covered.
     """
     if _rows_are_scattered(x, axes):
@@ -366,9 +370,9 @@ def batch_norm_add_relu(
     weight, bias  (1, C, 1, ...), or None
     residual      shaped like x, or None
     running       statistics to move in passing, or None
-    Returns y, differentiable, and mean and var, which are not; None if not covered. The ReLU's
-    mask is not stored, nor is the residual: the backward reads the mask off y, or computes it
-    again where there is no residual.
+    Returns y, differentiable, and mean and var, which are not; None if not covered. The
+    residual is not stored. A bit for each value tells the backward where the ReLU was open; without
+    a residual, that is computed again.
     Gradients of gradients come from the formulas of `bnlib.functional`.
     """
     axes = tuple(axis for axis in range(-x.ndim, 0) if axis != 1 - x.ndim)
@@ -463,6 +467,7 @@ def _launch(program, view, eps, relu, x, *arguments):
 
 
 _unused_counters: dict[tuple, Tensor] = {}
+_counting = threading.Lock()
 
 
 def _counters(x: Tensor, groups: int) -> Tensor:
@@ -471,10 +476,11 @@ def _counters(x: Tensor, groups: int) -> Tensor:
         return torch.zeros(groups, dtype=torch.int32, device=x.device)
     stream = x.device, torch.cuda.current_stream(x.device).cuda_stream
     groups += -groups % 4  # 16 bytes: Triton compiles anew for another alignment
-    unused = _unused_counters.get(stream)
-    if unused is None or len(unused) < groups:
-        unused = torch.zeros(2**16, dtype=torch.int32, device=x.device)
-    _unused_counters[stream] = unused[groups:]
+    with _counting:
+        unused = _unused_counters.get(stream)
+        if unused is None or len(unused) < groups:
+            unused = torch.zeros(2**16, dtype=torch.int32, device=x.device)
+        _unused_counters[stream] = unused[groups:]
     return unused[:groups]
 
 
