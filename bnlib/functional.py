@@ -508,7 +508,8 @@ def _engine(x: Tensor):
 
 def _kernels(x: Tensor):
     """`bnlib.kernels` if it may read x, or None."""
-    return _import_kernels() if x.is_cuda or _INTERPRETED else None
+    on_nvidia = x.is_cuda and torch.version.hip is None  # an AMD GPU's tensors say is_cuda, too
+    return _import_kernels() if on_nvidia or _INTERPRETED else None
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The norms of `bnlib.functional` as fused Triton kernels, for a GPU.
+"""The norms of `bnlib.functional` as fused Triton kernels, for a GPU of NVIDIA.
 
 `normalize`, `gradient` and `standardize` compute what the formulas in `bnlib.functional` say, and
 those formulas are their oracle; like `bnlib._cpu` they return None for what they do not

@@ -20,7 +20,7 @@ triton = pytest.importorskip("triton")
 from triton.backends.compiler import GPUTarget  # noqa: E402
 from triton.compiler import ASTSource  # noqa: E402
 
-from bnlib import kernels  # noqa: E402
+from bnlib import functional, kernels  # noqa: E402
 
 HERE = Path(__file__).parent
 # In Triton's intermediate code: a loop, and a tile of values that is handed from thread to thread,
@@ -94,6 +94,13 @@ class OnGPU:
 
     def __init__(self, index):
         self.device = SimpleNamespace(index=index)
+
+
+def test_kernels_are_for_gpus_of_nvidia(monkeypatch):
+    monkeypatch.setattr(functional, "_INTERPRETED", False)
+    assert functional._kernels(OnGPU(0)) is kernels
+    monkeypatch.setattr(torch.version, "hip", "7.0")
+    assert functional._kernels(OnGPU(0)) is None
 
 
 def test_kernels_are_launched_on_the_gpu_that_holds_the_tensor(monkeypatch):
