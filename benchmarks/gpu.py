@@ -279,7 +279,7 @@ def work(number: int, processes: int, part: str, rounds: int, dry: bool, lock, a
 
 
 def measured(part: str, rounds: int, dry: bool) -> list[dict]:
-    processes = 1 if dry else max(1, min(14, (os.cpu_count() or 1) - 2))
+    processes = 1 if dry else max(1, min(10, (os.cpu_count() or 1) * 5 // 8))
     context = torch.multiprocessing.get_context("spawn")
     lock, all_ready, found = context.Lock(), context.Barrier(processes), context.SimpleQueue()
     workers = [

@@ -295,23 +295,20 @@ def _bit_numbers(LAYOUT: tl.constexpr):
 
 
 @triton.jit
+def _part(count, steps, LAYOUT: tl.constexpr):
+    """Return the first of a program's values, the end of them, and its tiles: fewer in the last."""
+    first = tl.program_id(0) * steps * LAYOUT.values
+    end = first + tl.minimum(count - first, steps * LAYOUT.values)  # in 32 bits
+    return first, end, tl.cdiv(end - first, LAYOUT.values)
+
+
+@triton.jit
 def _write_normalized(
-    y,
-    opened,
-    values,
-    added,
-    by,
-    channel,
-    first,
-    step,
-    steps,
-    channels,
-    end,
-    RELU: tl.constexpr,
-    LAYOUT: tl.constexpr,
+    y, opened, values, added, by, where, step, RELU: tl.constexpr, LAYOUT: tl.constexpr
 ):
     """Write a tile of y, and a bit for each value: whether the ReLU was open."""
-    shift, scale, offset = by
+    shift, scale, offset, _inv_std = by
+    channel, first, steps, channels, end = where
     _value, offsets, exists = _tile(channel, first + step * LAYOUT.values, channels, end, LAYOUT)
     out = (values.to(tl.float32) - shift) * scale + offset
     if added is not None:
@@ -358,9 +355,8 @@ def normalize_channels(
     part, parts = tl.program_id(0), tl.num_programs(0)
     channel = tl.program_id(1) * LAYOUT.channels + tl.arange(0, LAYOUT.channels)
     inside = channel < channels
-    first = part * steps * LAYOUT.values
-    end = first + tl.minimum(count - first, steps * LAYOUT.values)  # in 32 bits
-    own_steps = tl.cdiv(end - first, LAYOUT.values)  # fewer in the last part
+    first, end, own_steps = _part(count, steps, LAYOUT)
+    where = channel, first, steps, channels, end
     last = own_steps - 1
     start = first + last * LAYOUT.values
     if PHASES & 1:
@@ -390,31 +386,15 @@ def normalize_channels(
             own_mean, own_var = _wide_moments(x, channel, channels, count, LAYOUT)
         shift, rest, inv_std = _split(own_mean, own_var, eps)
         scale = inv_std * factor
-        by = shift, scale, offset - rest * scale
+        by = shift, scale, offset - rest * scale, inv_std
         for back in range(1, own_steps):
             step = last - back
-            _write_normalized(
-                y,
-                opened,
-                values,
-                added,
-                by,
-                channel,
-                first,
-                step + 1,
-                steps,
-                channels,
-                end,
-                RELU,
-                LAYOUT,
-            )
+            _write_normalized(y, opened, values, added, by, where, step + 1, RELU, LAYOUT)
             start = first + step * LAYOUT.values
             values = _fetch(x, channel, start, channels, end, LAYOUT)
             if residual is not None:
                 added = _fetch(residual, channel, start, channels, end, LAYOUT)
-        _write_normalized(
-            y, opened, values, added, by, channel, first, 0, steps, channels, end, RELU, LAYOUT
-        )
+        _write_normalized(y, opened, values, added, by, where, 0, RELU, LAYOUT)
         if part == 0:
             tl.store(mean + channel, own_mean, mask=inside)
             tl.store(var + channel, own_var, mask=inside)
@@ -435,7 +415,7 @@ def _let_through(g, x, values, opened, by, step, steps, RELU: tl.constexpr, LAYO
             bits = (word[:, None, :] >> _bit_numbers(LAYOUT)) & 1
             g = tl.where(tl.reshape(bits, (CHANNELS, VALUES)) != 0, g, 0.0)
         else:
-            shift, scale, offset = by
+            shift, scale, offset, _inv_std = by
             y = ((values.to(tl.float32) - shift) * scale + offset).to(x.dtype.element_ty)
             g = tl.where(y > 0, g, 0.0)
     return g
@@ -443,14 +423,12 @@ def _let_through(g, x, values, opened, by, step, steps, RELU: tl.constexpr, LAYO
 
 @triton.jit
 def _add_products(
-    products,
-    totals,
+    sums,
     x,
     values,
     upstream,
     opened,
     by,
-    inv_std,
     step,
     steps,
     exists,
@@ -458,9 +436,11 @@ def _add_products(
     LAYOUT: tl.constexpr,
 ):
     """Add a tile's g * (x - shift) * inv_std and g to their sums, lane by lane."""
+    products, totals = sums
+    shift, _scale, _offset, inv_std = by
     g = upstream.to(tl.float32)
     g = _let_through(g, x, values, opened, by, step, steps, RELU, LAYOUT)
-    product = tl.where(exists, g * ((values.to(tl.float32) - by[0]) * inv_std), 0.0)
+    product = tl.where(exists, g * ((values.to(tl.float32) - shift) * inv_std), 0.0)
     products += tl.sum(_by_thread(product, LAYOUT), 1)
     return products, totals + tl.sum(_by_thread(g, LAYOUT), 1)
 
@@ -474,24 +454,21 @@ def _write_gradient(
     upstream,
     opened,
     by,
-    inv_std,
-    factors,
-    channel,
-    first,
+    means,
+    where,
     step,
-    steps,
-    channels,
-    end,
     RELU: tl.constexpr,
     LAYOUT: tl.constexpr,
 ):
+    shift, scale, _offset, inv_std = by
+    product, total = means
+    channel, first, steps, channels, end = where
     _value, offsets, exists = _tile(channel, first + step * LAYOUT.values, channels, end, LAYOUT)
     g = upstream.to(tl.float32)
     g = _let_through(g, x, values, opened, by, step, steps, RELU, LAYOUT)
     if dresidual is not None:
         tl.store(dresidual + offsets, g, mask=exists)
-    scale, product, total = factors
-    x_hat = (values.to(tl.float32) - by[0]) * inv_std
+    x_hat = (values.to(tl.float32) - shift) * inv_std
     tl.store(dx + offsets, g * scale - x_hat * product - total, mask=exists)
 
 
@@ -526,9 +503,8 @@ def gradient_channels(
     part, parts = tl.program_id(0), tl.num_programs(0)
     channel = tl.program_id(1) * LAYOUT.channels + tl.arange(0, LAYOUT.channels)
     inside = channel < channels
-    first = part * steps * LAYOUT.values
-    end = first + tl.minimum(count - first, steps * LAYOUT.values)  # in 32 bits
-    own_steps = tl.cdiv(end - first, LAYOUT.values)  # fewer in the last part
+    first, end, own_steps = _part(count, steps, LAYOUT)
+    where = channel, first, steps, channels, end
     last = own_steps - 1
     start = first if PHASES & 1 else first + last * LAYOUT.values
     values = _fetch(x, channel, start, channels, end, LAYOUT)
@@ -536,19 +512,17 @@ def gradient_channels(
     factor, offset = _parameters(weight, bias, channel, channels)
     shift, rest, inv_std = _statistics(mean, var, channel, channels, eps)
     scale = inv_std * factor
-    by = shift, scale, offset - rest * scale
+    by = shift, scale, offset - rest * scale, inv_std
     if PHASES & 1:
-        products, totals = _lane_zeros(LAYOUT), _lane_zeros(LAYOUT)
+        own_sums = _lane_zeros(LAYOUT), _lane_zeros(LAYOUT)
         for step in range(1, own_steps):
-            products, totals = _add_products(
-                products,
-                totals,
+            own_sums = _add_products(
+                own_sums,
                 x,
                 values,
                 upstream,
                 opened,
                 by,
-                inv_std,
                 step - 1,
                 steps,
                 inside[:, None],
@@ -560,23 +534,11 @@ def gradient_channels(
             upstream = _fetch(dy, channel, start, channels, end, LAYOUT)
         start = first + last * LAYOUT.values
         _value, _offsets, exists = _tile(channel, start, channels, end, LAYOUT)
-        products, totals = _add_products(
-            products,
-            totals,
-            x,
-            values,
-            upstream,
-            opened,
-            by,
-            inv_std,
-            last,
-            steps,
-            exists,
-            RELU,
-            LAYOUT,
+        own_sums = _add_products(
+            own_sums, x, values, upstream, opened, by, last, steps, exists, RELU, LAYOUT
         )
-        total = tl.sum(totals, 1)
-        product = tl.sum(products, 1) - total * tl.sum(rest * inv_std, 1)
+        total = tl.sum(own_sums[1], 1)
+        product = tl.sum(own_sums[0], 1) - total * tl.sum(rest * inv_std, 1)
         product, total = product.to(tl.float64), total.to(tl.float64)
         if sums is not None:
             place = sums + part * channels + channel
@@ -590,49 +552,17 @@ def gradient_channels(
             total = _merged_sums(sums + parts * channels, channel, channels, parts, PARTS_AT_ONCE)
         mean_product = (product / count).to(tl.float32)[:, None] * scale
         mean_total = (total / count).to(tl.float32)[:, None] * scale
-        factors = scale, mean_product, mean_total - rest * inv_std * mean_product
+        means = mean_product, mean_total - rest * inv_std * mean_product
         for back in range(1, own_steps):
             step = last - back
             _write_gradient(
-                x,
-                dx,
-                dresidual,
-                values,
-                upstream,
-                opened,
-                by,
-                inv_std,
-                factors,
-                channel,
-                first,
-                step + 1,
-                steps,
-                channels,
-                end,
-                RELU,
-                LAYOUT,
+                x, dx, dresidual, values, upstream, opened, by, means, where, step + 1, RELU, LAYOUT
             )
             start = first + step * LAYOUT.values
             values = _fetch(x, channel, start, channels, end, LAYOUT)
             upstream = _fetch(dy, channel, start, channels, end, LAYOUT)
         _write_gradient(
-            x,
-            dx,
-            dresidual,
-            values,
-            upstream,
-            opened,
-            by,
-            inv_std,
-            factors,
-            channel,
-            first,
-            0,
-            steps,
-            channels,
-            end,
-            RELU,
-            LAYOUT,
+            x, dx, dresidual, values, upstream, opened, by, means, where, 0, RELU, LAYOUT
         )
         if part == 0:
             if dweight is not None:
@@ -665,28 +595,15 @@ def standardize_channels(
     shift, rest, inv_std = _statistics(mean, var, channel, channels, eps)
     factor, offset = _parameters(weight, bias, channel, channels)
     scale = inv_std * factor
-    by = shift, scale, offset - rest * scale
+    by = shift, scale, offset - rest * scale, inv_std
+    where = channel, first, steps, channels, count
     for step in range(steps):
         start = first + step * LAYOUT.values
         values = _fetch(x, channel, start, channels, count, LAYOUT)
         added = None
         if residual is not None:
             added = _fetch(residual, channel, start, channels, count, LAYOUT)
-        _write_normalized(
-            y,
-            None,
-            values,
-            added,
-            by,
-            channel,
-            first,
-            step,
-            steps,
-            channels,
-            count,
-            RELU,
-            LAYOUT,
-        )
+        _write_normalized(y, None, values, added, by, where, step, RELU, LAYOUT)
 
 
 # Layer, RMS and group norm. A row is normalized by itself. It has `parameters` different ones of

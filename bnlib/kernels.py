@@ -41,10 +41,10 @@ INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 # How the work is cut, by trial on an H200.
 TILE = 8192  # values that a program takes at a time where it has a part of its channels
 TILE_WARPS = 16  # as many threads as leave each 128 registers, one program to a processor
-LARGE = 2**26  # bytes of x: fewer fit the cache, and then 32 neighbours in channels_last are enough
 WHOLE_TILE = 4096  # the same where it has all values of its channels
 WHOLE_VALUES = 2**18  # of a channel, at most, for that ...
 WHOLE_PROGRAMS = 256  # ... if there are at least so many programs
+LARGE = 2**26  # bytes of x: of fewer, 32 neighbours at a time are enough in channels_last, not 64
 ELEMENT_STEPS = 4  # tiles to a program that knows the statistics: it takes the roots only once
 SHORT_ROWS = 2048  # values of rows that a program takes together
 ROW_TILE = 4096  # of a row that a program holds ...
@@ -96,10 +96,15 @@ class _View:
         return self.count <= WHOLE_VALUES and groups >= WHOLE_PROGRAMS
 
     @cached_property
+    def _row_tile(self) -> tuple[int, int]:
+        values = triton.next_power_of_2(self.inner)
+        return max(1, min(16, SHORT_ROWS // values)), values
+
+    @cached_property
     def _whole_tile(self) -> tuple[int, int]:
-        values = triton.next_power_of_2(self.count)
         if self.in_tile:
-            return max(1, min(16, SHORT_ROWS // values)), values
+            return self._row_tile
+        values = triton.next_power_of_2(self.count)
         if self.rows:
             return 1, min(LONG_ROW_TILE * self.itemsize, values)
         values = min(WHOLE_TILE if self.inner % 4 == 0 else WHOLE_TILE // 2, values)
@@ -133,8 +138,7 @@ class _View:
     @cached_property
     def row_layout(self) -> programs.Layout:
         """A tile of whole rows."""
-        values = triton.next_power_of_2(self.inner)
-        return self._layout(self.inner, max(1, min(16, SHORT_ROWS // values)), values)
+        return self._layout(self.inner, *self._row_tile)
 
     @cached_property
     def group_layout(self) -> programs.Layout:

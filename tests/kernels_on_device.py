@@ -376,6 +376,7 @@ def test_parts_that_wait_for_each_other_run_at_the_same_time(processors):
                 assert parts == 1 or parts * groups <= processors
                 assert (parts - 1) * steps * view.tile[1] < view.count  # none of them is empty
                 assert parts * steps * view.tile[1] >= view.count
+                assert view.layout.values // view.layout.lanes <= 32  # bits fit in a word
                 split += parts > 1
     assert split
 
