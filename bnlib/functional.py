@@ -555,8 +555,9 @@ def _along_channels(x: Tensor, parameter: Tensor | None) -> Tensor | None:
 
 def _in_memory_format(x: Tensor) -> Tensor:
     """Follow torch: channels_last (2d, 3d) stays as it is, all else becomes contiguous."""
-    channels_last = x.ndim in (4, 5) and x.movedim(1, -1).is_contiguous()
-    return x if channels_last else x.contiguous()
+    if x.is_contiguous() or (x.ndim in (4, 5) and x.movedim(1, -1).is_contiguous()):
+        return x
+    return x.contiguous()
 
 
 def _autocast(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:

@@ -9,24 +9,24 @@ Memory traffic decides the time. Batch norm reads x twice and writes y, 1.5 copi
 reads x and dy twice and writes dx, 2.5 copies. With a residual and ReLU it is 2 and 3 copies, and a
 bit for each value: where the ReLU was open. Without a residual that is computed again from x.
 Forward and backward are one launch each. Programs that have a part of the same channels meet
-between the two readings, all of them running at a time (a cooperative launch); the second reading
-goes from the end to the start, from what is still in registers to what the cache may hold. Rows
-that a program can hold are read once (layer and RMS norm). The same input gives the same bits on
-the same GPU.
+between the two readings, all of them running at a time (a cooperative launch; on a GPU that refuses
+it, two launches); the second reading goes from the end to the start, from what is still in
+registers to what the cache may hold. Rows that a program can hold are read once (layer and RMS
+norm). The same input gives the same bits on the same GPU.
 On an H200 the batch norms of a ResNet-50 reached 74 to 100 % of a copy's bandwidth on large
 tensors, and 55 to 80 % where planes of 7 x 7 in NCHW let no thread load neighbours at once. Batch
 norm, add and ReLU in float32 channels_last were 1.42 to 1.55 times as fast as torch there. torch is
-faster on small tensors in channels_last, and queues its work in about a third of the time
+faster on small tensors in channels_last, and queued its work in about a third of the time
 (benchmarks/results/gpu_trials.json, gpu_batch_norm.json).
 The Triton programs themselves are in `bnlib._triton_kernels`.
 """
 
 import math
 import os
-import threading
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache, wraps
 from math import prod
+from typing import NamedTuple
 
 import torch
 import triton
@@ -164,30 +164,38 @@ class _View:
         """Rows with a parameter to each value, as columns that have a parameter each."""
         return _View(self.channels, self.inner, 1, self.inner, 1, False, True, self.itemsize)
 
-    def cut(self, processors: int) -> tuple[tuple[int, int], int]:
-        """Return how many parts and groups of channels there are, and the tiles to a part.
-
-        Parts that meet all have to run at a time.
-        """
+    def cut(self, processors: int) -> "_Cut":
+        """Parts that meet all have to run at a time, on so many processors."""
         if processors not in self._cuts:
             groups = _cdiv(self.channels, self.tile[0])
             tiles = _cdiv(self.count, self.tile[1])
             parts = 1 if self.whole else max(1, min(processors // groups, tiles))
             steps = _cdiv(tiles, parts)
-            self._cuts[processors] = (_cdiv(tiles, steps), groups), steps
+            parts = _cdiv(tiles, steps)
+            merged = min(MERGED_AT_ONCE // self.tile[0], triton.next_power_of_2(parts))
+            self._cuts[processors] = _Cut(parts, groups, steps, merged)
         return self._cuts[processors]
 
     @cached_property
     def _cuts(self) -> dict:
         return {}
 
-    def like(self, tensor: Tensor | None) -> Tensor | None:
-        """A tensor of x's shape in this memory order."""
-        if tensor is None:
-            return None
+    def like(self, tensor: Tensor | None, strides: tuple[int, ...]) -> Tensor | None:
+        """A tensor of x's shape in this memory order, which x has by these strides."""
+        if tensor is None or tensor.stride() == strides:
+            return tensor
         if not self.channels_last:
             return tensor.contiguous()
         return tensor.movedim(1, -1).contiguous().movedim(-1, 1)
+
+
+class _Cut(NamedTuple):
+    """How batch norm's work is spread."""
+
+    parts: int  # of a group of channels, each a program's
+    groups: int
+    steps: int  # tiles to a part
+    merged: int  # parts that a program merges at a time
 
 
 @dataclass
@@ -237,7 +245,6 @@ def normalize(
     residual: Tensor | None = None,
     relu: bool = False,
     running: Running | None = None,
-    opened: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor] | None:
     """Normalize x over the axes, scale and shift, then add and cut, in as few passes as can be.
 
@@ -249,7 +256,6 @@ def normalize(
     centered      False leaves the mean out, as RMS norm does
     residual      shaped like x, or None; it, relu and running are for batch norm alone
     running       statistics to move in passing, or None
-    opened        room for a bit for each value, where the ReLU was open (`_room_for_bits`), or None
     Returns y like x, mean and var in float64 with size 1 along the axes; None if not covered.
     """
     if _rows_are_scattered(x, axes):
@@ -258,38 +264,7 @@ def normalize(
     view = _view(x, weight, bias, axes, eps)
     if view is None or not _are_plain(residual):
         return None
-    y = torch.empty_like(x)
-    mean = torch.empty(_kept_shape(axes, x.shape), dtype=torch.float64, device=x.device)
-    var = torch.empty_like(mean)
-    moving = None, None, 0.0
-    if running is not None and running.can_be_moved:
-        moving = running.mean, running.var, float(running.momentum)
-    if view.rows:
-        programs.normalize_rows[(_cdiv(view.channels, view.tile[0]),)](
-            x,
-            weight,
-            bias,
-            y,
-            mean,
-            var,
-            view.channels,
-            eps,
-            view.in_tile,
-            centered,
-            view.repeat,
-            view.parameters,
-            view.span,
-            view.layout,
-            num_warps=view.warps,
-        )
-    else:
-        _normalize_channels(
-            x, residual, weight, bias, y, opened, mean, var, view, eps, relu, moving
-        )
-    if moving[0] is not None:
-        torch.autograd.graph.increment_version(moving[:2])
-        running.moved = True
-    return y, mean, var
+    return _normalize(x, weight, bias, axes, view, eps, centered, residual, relu, running)
 
 
 @_on_its_device
@@ -341,7 +316,7 @@ def standardize(
     steps = min(ELEMENT_STEPS, tiles)
     programs.standardize_channels[_cdiv(tiles, steps), groups](
         x,
-        view.like(residual),
+        view.like(residual, x.stride()),
         weight,
         bias,
         mean,
@@ -358,6 +333,7 @@ def standardize(
     return y
 
 
+@_on_its_device
 def batch_norm_add_relu(
     x: Tensor,
     weight: Tensor | None,
@@ -383,40 +359,40 @@ def batch_norm_add_relu(
     view = _view(x, weight, bias, axes, eps)
     if view is None or view.rows or not _are_plain(residual):
         return None
-    return _BatchNormAddReLU.apply(x, weight, bias, residual, axes, eps, running)
+    return _BatchNormAddReLU.apply(x, weight, bias, residual, axes, eps, view, running)
 
 
 class _BatchNormAddReLU(Function):
     @staticmethod
-    def forward(ctx, x, weight, bias, residual, axes, eps, running):
-        opened = None
-        if residual is not None:
-            opened = _room_for_bits(x, _view(x, weight, bias, axes, eps))
-        y, mean, var = normalize(x, weight, bias, axes, eps, True, residual, True, running, opened)
+    def forward(ctx, x, weight, bias, residual, axes, eps, view, running):
+        opened = None if residual is None else _room_for_bits(x, view)
+        y, mean, var = _normalize(
+            x, weight, bias, axes, view, eps, True, residual, True, running, opened
+        )
         ctx.save_for_backward(x, weight, bias, mean, var, y, opened)
-        ctx.how = axes, eps, None if residual is None else residual.dtype
+        ctx.how = axes, eps, view, x.stride(), None if residual is None else residual.dtype
         ctx.mark_non_differentiable(mean, var)
         return y, mean, var
 
     @staticmethod
     def backward(ctx, dy, _mean, _var):
         x, weight, bias, mean, var, y, opened = ctx.saved_tensors
-        axes, eps, residual_dtype = ctx.how
-        with_residual = residual_dtype is not None
+        axes, eps, view, strides, residual_dtype = ctx.how
+        dresidual = None
         if torch.is_grad_enabled():  # these gradients will be differentiated
             dresidual = dy * (y > 0)
             grads = _differentiable_gradient(x, weight, bias, axes, eps, dresidual)
         else:
-            view = _view(x, weight, bias, axes, eps)
             dx, dresidual, *grads = _gradient(
-                *(x, weight, bias, mean, var, dy, view, eps),
+                # Hooks on saved tensors may give them back in another order than the bits'.
+                *(view.like(x, strides), weight, bias, mean, var, dy, view, eps),
                 relu=True,
                 opened=opened,
-                with_residual=with_residual,
+                with_residual=ctx.needs_input_grad[3],
             )
             grads = dx, *grads
-        dresidual = dresidual.to(residual_dtype) if with_residual else None
-        return *grads, dresidual, None, None, None
+        dresidual = dresidual.to(residual_dtype) if ctx.needs_input_grad[3] else None
+        return *grads, dresidual, None, None, None, None
 
 
 def _differentiable_gradient(x, weight, bias, axes, eps, dy):
@@ -434,67 +410,118 @@ def _processors(device: torch.device) -> int:
     return 2 if INTERPRETED else torch.cuda.get_device_properties(device).multi_processor_count
 
 
-def _normalize_channels(x, residual, weight, bias, y, opened, mean, var, view, eps, relu, moving):
-    (parts, _), _ = view.cut(_processors(x.device))
-    moments = None
-    if parts > 1:
-        moments = torch.empty((2, parts, view.channels), dtype=torch.float64, device=x.device)
-    outputs = y, opened, mean, var, *moving, moments
-    _launch(
-        programs.normalize_channels,
-        *(view, eps, relu, x, view.like(residual), weight, bias, *outputs),
-    )
+def _normalize(
+    x,
+    weight,
+    bias,
+    axes,
+    view,
+    eps,
+    centered=True,
+    residual=None,
+    relu=False,
+    running=None,
+    opened=None,
+):
+    y = torch.empty_like(x)
+    mean = torch.empty(_kept_shape(axes, x.shape), dtype=torch.float64, device=x.device)
+    var = torch.empty_like(mean)
+    moving = None, None, 0.0
+    if running is not None and running.can_be_moved:
+        moving = running.mean, running.var, float(running.momentum)
+    if view.rows:
+        programs.normalize_rows[(_cdiv(view.channels, view.tile[0]),)](
+            x,
+            weight,
+            bias,
+            y,
+            mean,
+            var,
+            view.channels,
+            eps,
+            view.in_tile,
+            centered,
+            view.repeat,
+            view.parameters,
+            view.span,
+            view.layout,
+            num_warps=view.warps,
+        )
+    else:
+        moments = _room_for_parts(x, view)
+        residual = view.like(residual, x.stride())
+        outputs = y, opened, mean, var, *moving, moments
+        _launch(programs.normalize_channels, view, eps, relu, x, residual, weight, bias, *outputs)
+    if moving[0] is not None:
+        torch.autograd.graph.increment_version(moving[:2])
+        running.moved = True
+    return y, mean, var
+
+
+def _room_for_parts(x: Tensor, view: _View) -> Tensor | None:
+    """What parts of the same channels tell each other, two numbers a channel."""
+    parts = view.cut(_processors(x.device)).parts
+    if parts == 1:
+        return None
+    return torch.empty((2, parts, view.channels), dtype=torch.float64, device=x.device)
+
+
+# Where parts cannot meet: the interpreter runs one after another.
+_devices_without_meeting = {torch.device("cpu")}
 
 
 def _launch(program, view, eps, relu, x, *arguments):
-    """Start a program whose parts meet; in the interpreter, what comes before they do, and then
-    what comes after."""
-    (parts, groups), steps = view.cut(_processors(x.device))
-    options = {"num_warps": view.warps}
-    if parts > 1:
-        options |= {"launch_cooperative_grid": True, "maxnreg": 65536 // (32 * view.warps)}
-    for phases in (1, 2) if INTERPRETED and parts > 1 else (3,):
-        program[parts, groups](
-            x,
-            *arguments,
-            _counters(x, groups) if parts > 1 else None,
-            view.channels,
-            view.count,
-            steps,
-            eps,
-            phases,
-            relu,
-            min(MERGED_AT_ONCE // view.tile[0], triton.next_power_of_2(parts)),
-            view.layout,
+    """Start a program whose parts meet; or else what comes before that, and then what comes after.
+
+    A GPU of which this process may use a share alone refuses to run all parts at a time.
+    """
+    cut = view.cut(_processors(x.device))
+
+    def start(phases, counters=None, **options):
+        program[cut.parts, cut.groups](
+            *(x, *arguments, counters, view.channels, view.count, cut.steps, eps),
+            *(phases, relu, cut.merged, view.layout),
+            num_warps=view.warps,
             **options,
         )
 
+    if cut.parts == 1:
+        return start(3)
+    if x.device not in _devices_without_meeting:
+        registers = 65536 // (32 * view.warps)
+        try:
+            counters = _counters(x, cut.groups)
+            return start(3, counters, launch_cooperative_grid=True, maxnreg=registers)
+        except RuntimeError:  # if this is not why, the next launch says so again
+            _devices_without_meeting.add(x.device)
+    start(1)
+    start(2)
 
-_unused_counters: dict[tuple, Tensor] = {}
-_counting = threading.Lock()
+
+_unused_counters: dict[tuple, list[Tensor]] = {}
 
 
 def _counters(x: Tensor, groups: int) -> Tensor:
     """Return zeros that nobody has counted in: each launch has its own, of its stream."""
-    if INTERPRETED or torch.cuda.is_current_stream_capturing():  # a graph sets its own to 0 again
-        return torch.zeros(groups, dtype=torch.int32, device=x.device)
-    stream = x.device, torch.cuda.current_stream(x.device).cuda_stream
-    groups += -groups % 4  # 16 bytes: Triton compiles anew for another alignment
-    with _counting:
-        unused = _unused_counters.get(stream)
-        if unused is None or len(unused) < groups:
-            unused = torch.zeros(2**16, dtype=torch.int32, device=x.device)
-        _unused_counters[stream] = unused[groups:]
-    return unused[:groups]
+    size = groups + -groups % 4  # 16 bytes: Triton compiles anew for another alignment
+    if torch.cuda.is_current_stream_capturing():  # a graph sets its own to 0 again
+        return torch.zeros(size, dtype=torch.int32, device=x.device)
+    stream = torch.cuda.current_stream(x.device).cuda_stream
+    unused = _unused_counters.setdefault((x.device, stream, size), [])
+    try:
+        return unused.pop()
+    except IndexError:
+        first, *others = torch.zeros((256, size), dtype=torch.int32, device=x.device).unbind()
+        unused.extend(others)
+        return first
 
 
 def _room_for_bits(x: Tensor, view: _View) -> Tensor:
     """A bit for each value of x, in words that each hold those of a thread's repeats."""
-    (parts, groups), steps = view.cut(_processors(x.device))
-    layout = view.layout
+    cut, layout = view.cut(_processors(x.device)), view.layout
     bits = layout.values // layout.lanes
     dtype = torch.int8 if bits <= 8 else torch.int16 if bits <= 16 else torch.int32
-    words = parts * steps * groups * layout.channels * layout.lanes
+    words = cut.parts * cut.steps * cut.groups * layout.channels * layout.lanes
     return torch.empty(words, dtype=dtype, device=x.device)
 
 
@@ -513,7 +540,7 @@ def _gradient(
     with_residual=False,
 ):
     """Return dx, dresidual, dweight and dbias."""
-    dy = view.like(dy)
+    dy = view.like(dy, x.stride())
     dx = torch.empty_like(x)
     dresidual = torch.empty_like(x) if with_residual else None
     grads = [None if p is None else torch.empty_like(p) for p in (weight, bias)]
@@ -523,13 +550,11 @@ def _gradient(
         else:
             _group_gradient(x, dy, weight, mean, var, dx, grads, view, eps, centered)
     else:
-        (parts, _), _ = view.cut(_processors(x.device))
-        sums = None
-        if parts > 1:
-            sums = torch.empty((2, parts, view.channels), dtype=torch.float64, device=x.device)
+        sums = _room_for_parts(x, view)
+        outputs = dx, dresidual, *grads, sums
         _launch(
             programs.gradient_channels,
-            *(view, eps, relu, x, opened, dy, weight, bias, mean, var, dx, dresidual, *grads, sums),
+            *(view, eps, relu, x, opened, dy, weight, bias, mean, var, *outputs),
         )
     return dx, dresidual, *grads
 
@@ -625,20 +650,33 @@ def _view(
     """How the kernels are to see x, or None if they do not cover it."""
     if not _are_plain(x, weight, bias) or is_in_torch_dispatch_mode():
         return None
-    if x.dtype not in (torch.float32, torch.float16, torch.bfloat16) or x.numel() == 0:
-        return None
     if eps != 0 and not EPS_RANGE[0] < eps < EPS_RANGE[1]:
         return None
     if not (weight is None or weight.is_contiguous()) or not (bias is None or bias.is_contiguous()):
         return None
+    shapes = [None if parameter is None else parameter.shape for parameter in (weight, bias)]
+    return _view_of(x.shape, x.stride(), x.dtype, *shapes, axes)
+
+
+@lru_cache(1024)
+def _view_of(
+    shape: torch.Size,
+    strides: tuple[int, ...],
+    dtype: torch.dtype,
+    weight_shape: torch.Size | None,
+    bias_shape: torch.Size | None,
+    axes: tuple[int, ...],
+) -> _View | None:
+    if dtype not in (torch.float32, torch.float16, torch.bfloat16) or prod(shape) == 0:
+        return None
+    x = torch.empty_strided(shape, strides, dtype=dtype, device="meta")
     kept = _kept_axes(axes, x.ndim)
-    view = _channels(x) if kept == (1,) else _rows(x, weight, bias, kept)
+    view = _channels(x) if kept == (1,) else _rows(x, {weight_shape, bias_shape} - {None}, kept)
     if view is None or view.count > LARGEST_INDEX:
         return None
     return view if view.rows or view.channels <= LARGEST_GRID else None
 
 
-@lru_cache
 def _kept_axes(axes: tuple[int, ...], ndim: int) -> tuple[int, ...]:
     """The axes, counted from the first, that statistics keep."""
     return tuple(axis for axis in range(ndim) if axis - ndim not in axes)
@@ -665,7 +703,6 @@ def _channels(x: Tensor) -> _View | None:
     return None
 
 
-@lru_cache(1024)
 def _channels_of(shape: tuple[int, ...], channels_last: bool, itemsize: int) -> _View:
     samples, channels, *inner = shape
     if channels_last:
@@ -673,19 +710,13 @@ def _channels_of(shape: tuple[int, ...], channels_last: bool, itemsize: int) -> 
     return _View(samples, channels, prod(inner), channels, 1, False, channels_last, itemsize)
 
 
-def _rows(
-    x: Tensor, weight: Tensor | None, bias: Tensor | None, kept: tuple[int, ...]
-) -> _View | None:
+def _rows(x: Tensor, parameter_shapes: set[tuple[int, ...]], kept: tuple[int, ...]) -> _View | None:
     first = len(kept)
-    if kept != tuple(range(first)) or not x.is_contiguous():
+    if kept != tuple(range(first)) or not x.is_contiguous() or len(parameter_shapes) > 1:
         return None
-    shapes = {tuple(p.shape) for p in (weight, bias) if p is not None}
-    if len(shapes) > 1:
-        return None
-    return _rows_of(tuple(x.shape), first, shapes.pop() if shapes else None, x.itemsize)
+    return _rows_of(tuple(x.shape), first, next(iter(parameter_shapes), None), x.itemsize)
 
 
-@lru_cache(1024)
 def _rows_of(
     shape: tuple[int, ...], first: int, parameter_shape: tuple[int, ...] | None, itemsize: int
 ) -> _View | None:

@@ -130,8 +130,8 @@ def shrink(monkeypatch, **limits):
     """Cut the work otherwise, as larger tensors would be."""
     for name, value in limits.items():
         monkeypatch.setattr(kernels, name, value)
-    for views in kernels._channels_of, kernels._rows_of:
-        monkeypatch.setattr(kernels, views.__name__, getattr(views, "__wrapped__", views))
+    uncached = getattr(kernels._view_of, "__wrapped__", kernels._view_of)
+    monkeypatch.setattr(kernels, "_view_of", uncached)
 
 
 @pytest.fixture
@@ -372,13 +372,70 @@ def test_parts_that_wait_for_each_other_run_at_the_same_time(processors):
         for channels_last in (True, False):
             for itemsize in (2, 4):
                 view = kernels._channels_of(shape, channels_last, itemsize)
-                (parts, groups), steps = view.cut(processors)
+                parts, groups, steps, _ = view.cut(processors)
                 assert parts == 1 or parts * groups <= processors
                 assert (parts - 1) * steps * view.tile[1] < view.count  # none of them is empty
                 assert parts * steps * view.tile[1] >= view.count
                 assert view.layout.values // view.layout.lanes <= 32  # bits fit in a word
                 split += parts > 1
     assert split
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, LAST])
+def test_where_parts_cannot_meet_they_are_launched_one_after_another(memory_format, monkeypatch):
+    """As on a GPU of which a process may use a share alone."""
+
+    class Refusing:
+        def __init__(self, program):
+            self.program = program
+
+        def __getitem__(self, grid):
+            def launch(*arguments, **options):
+                if options.get("launch_cooperative_grid"):
+                    refused.append(self.program)
+                    raise RuntimeError("too many blocks in cooperative launch")
+                self.program[grid](*arguments, **options)
+
+            return launch
+
+    def step(own, x, residual, dy, **_):
+        x.requires_grad_(), residual.requires_grad_()
+        y = own(x, residual)
+        return y, *torch.autograd.grad(y, [x, residual, own.weight, own.bias], dy)
+
+    shrink(monkeypatch, TILE=16)
+    monkeypatch.setattr(kernels, "_processors", lambda device: 16)
+    own, _, *tensors = two_layers(torch.float32, memory_format, True)
+    expected = step(own, *tensors)
+    refused = []
+    monkeypatch.setattr(kernels, "_devices_without_meeting", set())
+    monkeypatch.setattr(kernels, "_counters", lambda x, groups: x.new_zeros(groups).int())
+    for name in "normalize_channels", "gradient_channels":
+        monkeypatch.setattr(kernels.programs, name, Refusing(getattr(kernels.programs, name)))
+    for found, wanted in zip(step(own, *tensors), expected, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-6)
+    assert len(refused) == 1  # and not asked again
+    assert own.num_batches_tracked == 2
+
+
+def test_what_hooks_on_saved_tensors_give_back():
+    own, _, x, residual, dy = two_layers(torch.float32, LAST, True)
+    x.requires_grad_(), residual.requires_grad_()
+    expected = torch.autograd.grad(own(x, residual), [x, residual, own.weight], dy)
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: t.contiguous()):
+        y = own(x, residual)
+    for found, wanted in zip(
+        torch.autograd.grad(y, [x, residual, own.weight], dy), expected, strict=True
+    ):
+        assert torch.equal(found, wanted)
+
+
+def test_a_residual_that_asks_for_no_gradient():
+    own, _, x, residual, dy = two_layers(torch.float32, torch.contiguous_format, True)
+    x.requires_grad_()
+    (expected,) = torch.autograd.grad(own(x, residual.clone().requires_grad_()), x, dy)
+    (found,) = torch.autograd.grad(own(x, residual), x, dy)
+    assert torch.equal(found, expected)
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, LAST])

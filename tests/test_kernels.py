@@ -166,6 +166,7 @@ def compilers(monkeypatch):
     # As on an H100, with tensors on the CPU in place of its own.
     monkeypatch.setattr(kernels, "_are_plain", lambda *tensors: True)
     monkeypatch.setattr(kernels, "_processors", lambda device: 132)
+    monkeypatch.setattr(kernels, "_devices_without_meeting", set())
     monkeypatch.setattr(kernels, "_counters", lambda x, groups: torch.zeros(4, dtype=torch.int32))
     found = {
         name: Compiler(program)
