@@ -63,6 +63,15 @@ def wider_than_the_screen(page):
     return [f"{sideways} px"] if sideways > 0 else []
 
 
+def code_wider_than_its_box(page):
+    """Lines of a hundred characters are there to be read, not scrolled."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll(".cell_input pre, .cell_output pre")]
+          .filter(e => e.clientWidth && e.scrollWidth > e.clientWidth)
+          .map(e => `${e.scrollWidth - e.clientWidth} px: ${e.textContent.slice(0, 60)}`)"""
+    )
+
+
 def broken_formulas(page):
     """What MathJax could not read, and what never reached it: Markdown is not read inside HTML."""
     return page.evaluate(
@@ -284,6 +293,8 @@ def wrong_on(page, name, language, by_hand):
     wrong |= {"phone, all open": wider_than_the_screen(page), "phone, cut off": cut_off(page)}
     resize(page, "wide")
     wrong["all open"] = wider_than_the_screen(page)
+    if name != "00_welcome":  # whose slider has half a page
+        wrong["code"] = code_wider_than_its_box(page)
     # What a theme can spoil is contrast; all else is looked at in one of them.
     wrong["axe"] = serious_for_axe(page, only=["color-contrast"] if by_hand else None)
     wrong["complaints"] = page.complaints.found
