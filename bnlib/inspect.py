@@ -149,8 +149,8 @@ def inspect(
     model       any torch model, as it is about to be used: in its mode, in its wrapper
                 (DistributedDataParallel, AveragedModel). In a block without gradients it is taken
                 to be evaluating
-    batch       its input as in use, or a tuple (input, labels) with integer labels (N,). Without
-                it only the model's state is looked at
+    batch       its input as in use, or a tuple (input, labels) with integer labels (N,) or
+                one-hot ones (N, classes). Without it only the model's state is looked at
     optimizer   to see weight decay, and parameters that nobody trains
     mask        True where the input is real, False where it is padding: (N, T) for sequences,
                 (N, H, W) for images
@@ -194,13 +194,22 @@ def _run(patient: _Patient, batch: Tensor | tuple | list, mask: Tensor | None) -
     reached = [seen for seen in patient.seen.values() if seen.parts]
     if mask is not None and reached and not any(seen.real_parts for seen in reached):
         raise ValueError(f"mask: {tuple(mask.shape)} fits the input of no batch norm")
-    if rest and isinstance(rest[0], Tensor) and rest[0].ndim == 1 and len(rest[0]) > 1:
-        labels = rest[0]
-        if not labels.is_floating_point():
-            patient.labels = labels
-            patient.classes = int(labels.max()) + 1
-            if isinstance(output, Tensor) and output.ndim == 2:
-                patient.classes = max(patient.classes, output.shape[1])
+    labels = _integer_labels(rest[0]) if rest else None
+    if labels is not None and len(labels) > 1:
+        patient.labels = labels
+        patient.classes = int(labels.max()) + 1
+        if isinstance(output, Tensor) and output.ndim == 2:
+            patient.classes = max(patient.classes, output.shape[1])
+
+
+def _integer_labels(labels: object) -> Tensor | None:
+    """Class numbers (N,), also of one-hot rows (N, classes); None for any other target."""
+    if not isinstance(labels, Tensor) or labels.ndim not in (1, 2):
+        return None
+    if labels.ndim == 2:
+        one_hot = ((labels == 0) | (labels == 1)).all() and (labels.sum(1) == 1).all()
+        return labels.int().argmax(1) if one_hot and labels.shape[1] > 1 else None
+    return None if labels.is_floating_point() else labels
 
 
 @torch.no_grad()

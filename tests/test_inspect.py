@@ -1,7 +1,10 @@
 """inspect names what a model suffers from, stays silent on healthy ones, and leaves no trace."""
 
 import copy
+import json
+import re
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import torch
@@ -311,6 +314,19 @@ def test_every_text_is_in_both_languages_and_links_to_the_chapter():
         assert fields[0] == fields[1]
 
 
+def test_the_chapters_table_names_every_case_and_its_section():
+    path = Path(__file__).parents[1] / "chapters" / "12_bug_clinic.ipynb"
+    texts = {cell["id"]: "".join(cell["source"]) for cell in json.loads(path.read_text())["cells"]}
+    headed = re.compile(r"\((sec-clinic-\w+)\)=\n## (\d+) · ")
+    numbers = {label: number for text in texts.values() for label, number in headed.findall(text)}
+    for language in "ko", "en":
+        told = {}
+        for line in texts[f"table-{language}"].splitlines():
+            for number, cases in re.findall(r"(\d+) ((?:`[a-z-]+`(?:, )?)+)", line):
+                told |= dict.fromkeys(re.findall("[a-z-]+", cases), number)
+        assert told == {case: numbers[label] for case, label in SECTIONS.items()}
+
+
 # --- nothing changes
 
 
@@ -379,3 +395,14 @@ def test_a_batch_with_a_nan_is_named():
     x[3, 5] = torch.nan
     (finding,) = inspect(mlp().train(), (x, labels))
     assert finding.case == "broken-batch" and "2 of 2 batch norms" in str(finding)
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.float32, torch.bool])
+def test_one_hot_labels(dtype):
+    model, arguments = ordered_batches()
+    x, labels = arguments["batch"]
+    one_hot = nn.functional.one_hot(labels, 10).to(dtype)
+    (finding,) = inspect(model, (x, one_hot))
+    assert str(finding) == str(inspect(model, (x, labels))[0])
+    several = torch.ones_like(one_hot)  # each sample has all ten labels
+    assert inspect(model, (x, several)) == inspect(model, (x, torch.ones(64, 1))) == []
