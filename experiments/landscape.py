@@ -7,10 +7,12 @@ al.'s initial weights, three or four learning rates.
 
 At eight looks, on the mini-batch of that step and in training mode, steps of 1/2, 1, 2 and 4
 learning rates along the gradient: the loss there, how far the gradient is from the first one, and
-the effective smoothness (Santurkar et al. 2018, Figure 4). With it the internal covariate shift of
-the fifth and of the last layer, when those below take one step at the learning rate.
+the effective smoothness (Santurkar et al. 2018, Figure 4). Those steps grow with the learning rate,
+so that smoothness is measured once more by single steps that are the same for every net. With it
+the internal covariate shift of the fifth and of the last layer, when those below take one step at
+the learning rate.
 
-    python experiments/landscape.py            about four minutes of one core
+    python experiments/landscape.py            about six minutes of one core
     python experiments/landscape.py --full     2,000 steps, for a GPU
 """
 
@@ -33,6 +35,7 @@ LEARNING_RATES = {"none": [0.03, 0.1, 0.3]} | {
     name: [0.1, 0.3, 1.0, 3.0] for name in ("batch norm", "l1", "l-infinity")
 }
 FACTORS = [0.5, 1.0, 2.0, 4.0]  # of the learning rate: how far to look along the gradient
+RULERS = [1e-4, 1e-3, 1e-2, 1e-1, 1.0]  # the same at every learning rate
 BATCH, WIDTHS = 128, [784, *[100] * 8]
 cross_entropy = nn.functional.cross_entropy
 
@@ -107,6 +110,9 @@ def look(net: nn.Module, layers: list[str], batch: tuple[Tensor, Tensor], rate: 
         "losses": losses,
         "gradient_moves": gradient_predictiveness(net, cross_entropy, batch, step_sizes),
         "effective_smoothness": effective_smoothness(net, cross_entropy, batch, step_sizes),
+        "smoothness_by_ruler": [
+            effective_smoothness(net, cross_entropy, batch, [ruler]) for ruler in RULERS
+        ],
         "shift": [shift.distance for shift in shifts],
         "shift_cosine": [shift.cosine for shift in shifts],
         "gradient_norm": [shift.norm_before for shift in shifts],
