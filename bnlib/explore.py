@@ -105,13 +105,20 @@ def _checked(name: str, choice: Choice | Iterable) -> Choice:
         choice = Choice(choice)
     if choice.label is None:
         choice = replace(choice, label=name)
+    if not isinstance(choice.label, str | Mapping):
+        kind = type(choice.label).__name__
+        raise TypeError(f"{name}: expected a label that is text, got {kind}")
     if len(choice.values) < 2:
         raise ValueError(f"{name}: expected at least two values, got {len(choice.values)}")
     if choice.start not in range(len(choice.values)):
         raise ValueError(
             f"{name}: expected start between 0 and {len(choice.values) - 1}, got {choice.start!r}"
         )
-    texts = choice.texts()
+    try:
+        texts = choice.texts()
+    except (ValueError, TypeError, LookupError) as error:
+        how = f"expected values that {choice.format!r} can write, got {choice.values}"
+        raise ValueError(f"{name}: {how}: {error}") from error
     if len(set(texts)) < len(texts):
         raise ValueError(f"{name}: expected values that format differently, got {texts}")
     if isinstance(choice.label, Mapping) and set(choice.label) != set(LANGUAGES):

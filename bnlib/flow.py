@@ -14,6 +14,8 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 from numpy.typing import ArrayLike, NDArray
 
+from bnlib.reference import require_eps
+
 # ----------------------------------------------------------------------------- values and gradients
 
 
@@ -65,7 +67,8 @@ def batch_norm_values(
     dy     shaped like x, the gradient of the loss with respect to y
     Returns the nodes by name, each after all that it is computed from:
     x gamma beta mean centred squared var std inv_std x_hat scaled y.
-    Raises ValueError if x is neither (N, C) nor (N,), or another array does not fit its shape.
+    Raises ValueError if x is neither (N, C) nor (N,), another array does not fit its shape, or eps
+    is no number >= 0.
     Source: Ioffe & Szegedy 2015, Algorithm 1 and the chain rule of section 3.
     """
     x = np.array(x, dtype=np.float64)
@@ -75,6 +78,7 @@ def batch_norm_values(
     for name, parameter in (("gamma", gamma), ("beta", beta)):
         nodes[name] = Node(name, rf"\{name}", (), _array(name, parameter, x.shape[1:]))
 
+    require_eps(eps)
     steps = _steps(len(x), eps)
     for name, symbol, inputs, forward, _ in steps:
         value = np.asarray(forward(*(nodes[i].value for i in inputs.split())))

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 import operator
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -102,8 +103,7 @@ def _sum(values: NDArray, axes: tuple[int, ...]) -> NDArray:
 
 def _inverse_std(var: NDArray, eps: float) -> NDArray:
     """1 / sqrt(var + eps), and 0 where both are 0, so that 0 deviations stay 0."""
-    if not eps >= 0:
-        raise ValueError(f"eps: expected a number >= 0, got {eps}")
+    require_eps(eps)
     std = np.sqrt(var + eps)
     return np.divide(1.0, std, out=np.zeros_like(std), where=std != 0)
 
@@ -414,6 +414,12 @@ def as_float(name: str, value: ArrayLike) -> NDArray:
     if array.dtype.kind != "f":
         raise TypeError(f"{name}: expected a float or integer array, got dtype {array.dtype}")
     return array
+
+
+def require_eps(eps: float) -> None:
+    """Raise ValueError unless eps is a finite number >= 0."""
+    if not isinstance(eps, Real) or not 0 <= eps < math.inf:
+        raise ValueError(f"eps: expected a number >= 0, got {eps!r}")
 
 
 def _wide(array: NDArray) -> NDArray:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bnlib.reference import as_float, center
+from bnlib.reference import as_float, center, require_eps
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +81,7 @@ def whiten(x: ArrayLike, method: str = "pca", eps: float = 0.0) -> Whitening:
         raise ValueError(f"x: expected shape (N, d) with N and d at least 1, got {x.shape}")
     if not np.isfinite(x).all():
         raise ValueError("x: expected finite values, got NaN or infinity")
-    if not eps >= 0:
-        raise ValueError(f"eps: expected a number >= 0, got {eps}")
+    require_eps(eps)
     deviation, mean = center(x, (0,))
     root = _covariance_root(deviation, eps)
     _require_full_rank(root, len(x), eps)

@@ -228,6 +228,9 @@ def test_figures_are_closed_when_draw_fails():
         ({"scale": Choice([3, 4], start=-1)}, "scale: expected start between 0 and 1, got -1"),
         ({"scale": [1.0, 1.0000001]}, "scale: expected values that format differently"),
         ({"scale": Choice([3, 4], {"ko": "크기"})}, "scale: expected a label in"),
+        ({"scale": [None, 3]}, r"scale: expected values that '\{:g\}' can write, got \(None, 3\)"),
+        ({"scale": Choice([3, 4], format="{:q}")}, "scale: expected values that"),
+        ({"scale": Choice([3, 4], format="{x}")}, "scale: expected values that"),
         ({"scale": range(1, 11), "rate": range(7)}, "choices: expected at most 60 frames, got 70"),
     ],
 )
@@ -239,6 +242,8 @@ def test_choices_that_cannot_be_sliders_are_refused_before_anything_is_drawn(cho
 def test_a_choice_that_is_no_list_is_refused():
     with pytest.raises(TypeError, match="scale: expected a Choice or a list of values, got int"):
         explore(draw, scale=3)
+    with pytest.raises(TypeError, match="scale: expected a label that is text, got int"):
+        explore(draw, scale=Choice([3, 4], label=5))
 
 
 def test_sixty_frames_are_allowed():

@@ -133,10 +133,12 @@ def test_the_three_paths_are_the_three_terms(case):
         ({"x": np.ones((0, 3))}, r"x: expected values"),
         ({"gamma": np.ones(2)}, r"gamma: expected shape \(3,\), got \(2,\)"),
         ({"beta": 1.0}, r"beta: expected shape \(3,\), got \(\)"),
+        ({"eps": -1e-5}, r"eps: expected a number >= 0, got -1e-05"),
+        ({"eps": None}, r"eps: expected a number >= 0, got None"),
         ({"dy": np.ones((5, 1))}, r"dy: expected shape \(5, 3\), got \(5, 1\)"),
     ],
 )
-def test_shapes_that_do_not_fit(change, message):
+def test_arguments_that_do_not_fit(change, message):
     arguments = dict(zip(("x", "gamma", "beta", "dy"), example(), strict=True)) | change
     with pytest.raises(ValueError, match=message):
         batch_norm_values(**arguments)

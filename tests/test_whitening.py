@@ -200,6 +200,8 @@ BAD_CALLS = {
     "nan": (lambda: whiten(np.where(GOOD > 5, np.nan, GOOD)), r"^x: expected finite values"),
     "infinite": (lambda: whiten(np.where(GOOD > 5, np.inf, GOOD)), r"^x: expected finite values"),
     "eps": (lambda: whiten(GOOD, eps=-0.1), r"^eps: expected a number >= 0, got -0\.1"),
+    "eps text": (lambda: whiten(GOOD, eps="0"), r"^eps: expected a number >= 0, got '0'"),
+    "eps infinite": (lambda: whiten(GOOD, eps=np.inf), r"^eps: expected a number >= 0, got inf"),
     "constant": (lambda: whiten(np.full((9, 2), 0.1)), r"^x: .* has rank 0"),
     "transform": (lambda: whiten(GOOD).transform(GOOD[:, :2]), r"^x: .*\(\.\.\., 3\).*\(10, 2\)"),
     "inverse": (lambda: whiten(GOOD).inverse(GOOD[:, :2]), r"^y: .*\(\.\.\., 3\).*\(10, 2\)"),
