@@ -78,7 +78,8 @@ def explore(draw: Callable[..., Figure | None], **choices: Choice | Iterable) ->
     draw     called as draw(rate=0.1, scale=1); returns a Figure, or None to mean pyplot's current
     choices  one to three `Choice`s, or plain lists of values, in the order of the sliders
     Raises ValueError for a choice that cannot be a slider, more than 60 frames, or frames of more
-    than 400 kB together; TypeError if draw yields no figure.
+    than 400 kB together; TypeError for choices that are no list, a label that is no text, or a draw
+    that yields no figure.
     """
     checked = {name: _checked(name, choice) for name, choice in choices.items()}
     if not 1 <= len(checked) <= MAX_CHOICES:

@@ -489,8 +489,8 @@ def _launch(program, view, eps, relu, x, *arguments):
         return start(3)
     if x.device not in _devices_without_meeting:
         registers = 65536 // (32 * view.warps)
+        counters = _counters(x, cut.groups)
         try:
-            counters = _counters(x, cut.groups)
             return start(3, counters, launch_cooperative_grid=True, maxnreg=registers)
         except RuntimeError:  # if this is not why, the next launch says so again
             _devices_without_meeting.add(x.device)
