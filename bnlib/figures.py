@@ -5,7 +5,9 @@ import io
 import matplotlib.pyplot as plt
 import numpy as np
 import PIL.Image
+import PIL.ImageChops
 from IPython import get_ipython
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 SHARPNESS = 2  # pixels of a picture to one of the page: the screens of phones and laptops show them
@@ -28,18 +30,34 @@ def rasterize(figure: Figure, dpi: float, crop: bool) -> PIL.Image.Image:
 
     With `crop`, what is empty around the drawing is cut off.
     """
-    drawn = io.BytesIO()
-    box = "tight" if crop else figure.bbox_inches
-    figure.savefig(drawn, format="png", dpi=dpi, transparent=True, bbox_inches=box)
-    image = PIL.Image.open(drawn)
+    image = _cropped(figure, dpi) if crop else _whole(figure, dpi)
     fewer = image.quantize(method=PIL.Image.Quantize.FASTOCTREE)
-    changed = np.abs(_on_white(image) - _on_white(fewer)).max(axis=-1) > 12  # of 255
+    difference = PIL.ImageChops.difference(_on_white(image), _on_white(fewer))
+    changed = np.asarray(difference).max(axis=-1) >= 12  # of 255
     return image if changed.mean() > 0.015 else fewer
 
 
-def _on_white(image: PIL.Image.Image) -> np.ndarray:
-    *colours, alpha = np.asarray(image.convert("RGBA"), dtype=np.float32).transpose(2, 0, 1)
-    return np.stack(colours, axis=-1) * (alpha / 255)[..., None] + (255 - alpha)[..., None]
+def _cropped(figure: Figure, dpi: float) -> PIL.Image.Image:
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=dpi, transparent=True, bbox_inches="tight")
+    return PIL.Image.open(drawn)
+
+
+def _whole(figure: Figure, dpi: float) -> PIL.Image.Image:
+    """As `savefig` draws it, which draws twice: first to learn how much room the words need."""
+    for background in (figure, *figure.axes):
+        background.patch.set(facecolor="none", edgecolor="none")
+    dpi_before = figure.dpi
+    figure.set_dpi(dpi)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    figure.set_dpi(dpi_before)
+    return PIL.Image.fromarray(np.array(canvas.buffer_rgba()))
+
+
+def _on_white(image: PIL.Image.Image) -> PIL.Image.Image:
+    white = PIL.Image.new("RGBA", image.size, "white")
+    return PIL.Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
 
 
 def _picture(figure: Figure, include=None, exclude=None) -> tuple[dict, dict] | None:
@@ -50,9 +68,7 @@ def _picture(figure: Figure, include=None, exclude=None) -> tuple[dict, dict] | 
     packed, density = io.BytesIO(), (SHARPNESS * CSS_DPI, SHARPNESS * CSS_DPI)
     if image.getcolors(OF_A_PHOTOGRAPH) is None:
         kind = "image/jpeg"
-        PIL.Image.fromarray(_on_white(image).astype(np.uint8)).save(
-            packed, "jpeg", quality=90, dpi=density
-        )
+        _on_white(image).save(packed, "jpeg", quality=90, dpi=density)
     else:
         kind = "image/png"  # Pillow adds no version and no date
         image.save(packed, "png", optimize=True, dpi=density)
