@@ -40,7 +40,7 @@ test: export OMP_NUM_THREADS = 1
 test: .venv/all
 	$(BIN)/python _ext/build.py --no-serve
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(BIN)/python -m pytest $(PARALLEL) $(AGAIN)
+	$(BIN)/python -m pytest -p no:nbval $(PARALLEL) $(AGAIN)
 	$(BIN)/python -m pytest $(PARALLEL) --dist loadfile --nbval chapters
 
 lab: .venv/all
