@@ -14,7 +14,7 @@ statistics, for the test images as they are, moved to the right by a few pixels,
 columns that such a move loses; and how many numbers the net learns. The three strides halve the
 picture three times, so a move by 8 pixels moves every map by whole places; 2 and 4 do not.
 
-    python experiments/fashion_cnn.py     about twenty minutes of one core
+    python experiments/fashion_cnn.py     about forty minutes of one core
 """
 
 import itertools

@@ -13,6 +13,7 @@ import pytest
 from ipywidgets.embed import dependency_state
 
 from bnlib.explore import MAX_BYTES, Choice, explore
+from bnlib.figures import rasterize
 
 SCALE = Choice([3, 5, 7], {"ko": "특성의 크기", "en": "feature scale"}, start=1, symbol="s")
 SIZE = (330, 247)  # of a frame of `draw`: 2 by 1.5 inches
@@ -165,6 +166,24 @@ def test_frames_are_small_sharp_and_transparent_with_nothing_that_changes_betwee
 def test_frames_keep_one_size_when_the_style_crops():
     with plt.rc_context({"savefig.bbox": "tight"}):
         assert PIL.Image.open(io.BytesIO(frame_of(scale=4))).size == SIZE
+
+
+def test_a_frame_is_what_savefig_draws_and_leaves_the_resolution_alone():
+    def titled():
+        figure, axes = plt.subplots(figsize=(3, 2), facecolor="yellow", layout="constrained")
+        axes.plot([0, 1], [0, 9], "o-")
+        axes.set(facecolor="pink", xlabel="a label", title="a title that needs room\nin two lines")
+        return figure
+
+    saved, figure = io.BytesIO(), titled()
+    box = figure.bbox_inches
+    figure.savefig(saved, format="png", dpi=150, transparent=True, bbox_inches=box)
+    expected = PIL.Image.open(saved).quantize(method=PIL.Image.Quantize.FASTOCTREE)
+    figure = titled()
+    drawn = rasterize(figure, dpi=150, crop=False)
+    assert drawn.convert("RGBA").tobytes() == expected.convert("RGBA").tobytes()
+    assert figure.dpi == plt.rcParams["figure.dpi"]
+    plt.close("all")
 
 
 def test_frames_shrink_on_a_phone_and_keep_their_place_while_loading():
