@@ -1,4 +1,4 @@
-"""How long batch norm takes on the CPU, in multiples of a warm copy: bnlib, torch, torch.compile.
+"""How long batch norm takes on the CPU, in multiples of a warm copy: bnlib, torch, four lines.
 
     python benchmarks/speed.py               prints the table, writes results/speed_cpu.json
     python benchmarks/speed.py --quick       small inputs, no compiler, writes nothing
@@ -44,21 +44,23 @@ KEEP_FREED_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**3
 
 
 def implementations(compiled: bool) -> dict:
-    def naive(x, running_mean, running_var, weight, bias, training):
-        """The formula as a chain of whole-tensor operations, differentiated by autograd."""
+    def four_lines(x, running_mean, running_var, weight, bias, training):
+        """The paper's formula as chapter 13 writes it, differentiated by autograd."""
         axes = [axis for axis in range(x.ndim) if axis != 1]
-        shape = (1, -1, *[1] * (x.ndim - 2))
-        centred = x - x.mean(axes, keepdim=True)
-        inv_std = (centred.square().mean(axes, keepdim=True) + 1e-5).rsqrt()
-        return centred * inv_std * weight.view(shape) + bias.view(shape)
+        gamma, beta = (p.view(1, -1, *[1] * (x.ndim - 2)) for p in (weight, bias))
+        mean = x.mean(axes, keepdim=True)
+        var = ((x - mean) ** 2).mean(axes, keepdim=True)
+        x_hat = (x - mean) / torch.sqrt(var + 1e-5)
+        return gamma * x_hat + beta
 
     functions = {
         "bnlib": own_functional.batch_norm,
         "torch": torch_functional.batch_norm,
-        "naive": naive,
+        "four lines": four_lines,
     }
     if compiled:
-        functions["torch.compile"] = torch.compile(torch_functional.batch_norm, dynamic=False)
+        for name in ("torch", "four lines"):
+            functions[name + ", compiled"] = torch.compile(functions[name], dynamic=False)
     return functions
 
 
@@ -103,7 +105,7 @@ def measure(shape, memory_format, functions: dict, rounds: int) -> dict:
 def table(shapes: dict, functions: dict, rounds: int) -> list[dict]:
     rows = []
     print(f"{torch.get_num_threads()} threads")
-    print(f"{'shape':34}{'pass':18}" + "".join(f"{name:>15}" for name in functions) + "  / torch")
+    print(f"{'shape':34}{'pass':18}" + "".join(f"{name:>21}" for name in functions) + "  / torch")
     for name, (shape, memory_format) in shapes.items():
         seconds = measure(shape, memory_format, functions, rounds)
         copy = seconds["copy", "copy"]
@@ -119,7 +121,7 @@ def table(shapes: dict, functions: dict, rounds: int) -> list[dict]:
                 }
                 | {"bnlib_over_torch": ratio}
             )
-            print(f"{name:34}{part:18}" + "".join(f"{c:15.2f}" for c in copies.values()), end="")
+            print(f"{name:34}{part:18}" + "".join(f"{c:21.2f}" for c in copies.values()), end="")
             print(f"{ratio:9.2f}", flush=True)
     return rows
 

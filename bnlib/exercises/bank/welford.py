@@ -56,7 +56,7 @@ exercise = Exercise(
     chapter=13,
     number=1,
     difficulty=2,
-    title=Text(ko="한 번만 읽고 분산 구하기", en="The variance in one pass"),
+    title=Text(ko="한 번만 읽고 분산 구하기", en="The variance in one reading"),
     solution=Welford,
     cases=cases,
     use=use,
