@@ -21,7 +21,9 @@ from bnlib.exercises.values import plain
 
 ALL = catalog()
 BANK = Path(inspect.getfile(exercises)).parent / "bank"
-RIGHT_ANSWERS = Path(__file__).parent / "right_answers"
+RIGHT_ANSWERS, WRONG_ANSWERS = (
+    Path(__file__).parent / f"{kind}_answers" for kind in ("right", "wrong")
+)
 SEEDS = range(20)
 
 each = pytest.mark.parametrize("exercise", ALL, ids=lambda e: e.id)
@@ -70,9 +72,9 @@ def test_solution_passes(exercise):
             assert outcome.problem is None and not outcome.changed_input
 
 
-def right_answers(exercise):
-    """The public functions and classes of tests/right_answers/<id>.py."""
-    path = RIGHT_ANSWERS / f"{exercise.id.replace('-', '_')}.py"
+def answers(folder, exercise):
+    """The public functions and classes of <folder>/<id>.py."""
+    path = folder / f"{exercise.id.replace('-', '_')}.py"
     if not path.exists():
         return []
     found = vars(load(path)).items()
@@ -80,18 +82,21 @@ def right_answers(exercise):
 
 
 def load(path):
-    specification = importlib.util.spec_from_file_location(f"right_{path.stem}", path)
+    specification = importlib.util.spec_from_file_location(f"{path.parent.name}_{path.stem}", path)
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     return module
 
 
-RIGHT = [(e, answer) for e in ALL for answer in right_answers(e)]
+RIGHT, WRONG = (
+    [(e, answer) for e in ALL for answer in answers(folder, e)]
+    for folder in (RIGHT_ANSWERS, WRONG_ANSWERS)
+)
 
 
 @each
 def test_there_are_three_other_right_answers(exercise):
-    assert len(right_answers(exercise)) >= 3
+    assert len(answers(RIGHT_ANSWERS, exercise)) >= 3
 
 
 @pytest.mark.parametrize(
@@ -105,6 +110,15 @@ def test_other_right_answers_pass(exercise, answer, here):
             outcome = run(answer, case, exercise.use, is_trusted=True)
             expected = run(exercise.solution, case, exercise.use, is_trusted=True)
             assert agree(outcome, expected, exercise.tolerance), (seed, outcome, expected)
+
+
+@pytest.mark.parametrize(
+    ("exercise", "answer"), WRONG, ids=[f"{e.id}-{answer.__name__}" for e, answer in WRONG]
+)
+def test_wrong_answers_without_a_name_are_refused(exercise, answer, quick):
+    """Each was right on all inputs that an exercise once tried."""
+    result = check(exercise.id, answer)
+    assert not result.passed and result.text.en and result.text.ko, repr(result)
 
 
 @each
@@ -159,6 +173,7 @@ ODD = {
     "one axis more": lambda a: a[None],
     "flipped": np.flip,
     "texts": lambda a: a.astype(str),
+    "truths": lambda a: a > np.mean(a),
     "objects": lambda a: object(),
 }
 

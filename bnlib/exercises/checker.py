@@ -72,8 +72,15 @@ class Verdict:
             return self.right_values()
         smallest = min(wrong, key=lambda i: size(self.cases[i]))
         if self.outcomes[smallest].error_types[:1] == ("NotImplementedError",):
-            return Result(False, "not_attempted", messages.NOT_ATTEMPTED)
+            return self.unfinished(smallest, wrong)
         return self.known_mistake(smallest) or self.unknown_mistake(smallest, wrong)
+
+    def unfinished(self, smallest: int, wrong: list[int]) -> Result:
+        """An untouched stub, or an answer that has begun and still holds one."""
+        line = self.outcomes[smallest].line
+        if len(wrong) < len(self.cases) or not raises_at_once(self.answer, line):
+            return Result(False, "unfinished", messages.UNFINISHED.format(line=line))
+        return Result(False, "not_attempted", messages.NOT_ATTEMPTED)
 
     def agree(self, first: Outcome, second: Outcome) -> bool:
         return agree(first, second, self.exercise.tolerance)
@@ -138,6 +145,13 @@ class Verdict:
 
     def at(self, i: int) -> tuple[Outcome, Outcome]:
         return self.outcomes[i], self.expected[i]
+
+
+def raises_at_once(answer: Callable, line: int | None) -> bool:
+    """Whether the error comes from the first method of a class, or from a function."""
+    start = getattr(answer, "__init__", None) if isinstance(answer, type) else answer
+    code = getattr(start, "__code__", None)
+    return code is None or line in {number for _, _, number in code.co_lines()}
 
 
 def size(case: Any) -> int:

@@ -12,7 +12,7 @@ from . import facts, messages
 from .exercise import Exercise, call
 from .language import Text, join
 from .running import Outcome
-from .values import as_array, is_sequence, same, tolerance
+from .values import as_array, is_sequence, same, same_shape, tolerance
 
 ORDINALS = {1: ("첫", "first"), 2: ("두", "second"), 3: ("세", "third"), 4: ("네", "fourth")}
 
@@ -33,6 +33,9 @@ class Explanation:
 def explain(case: tuple, outcome: Outcome, wanted: Outcome, exercise: Exercise) -> Explanation:
     """What is wrong with an outcome, as far as it can be told without knowing the exercise."""
     if outcome.error is not None:
+        if wanted.error is not None and outcome.line is not None:
+            values = dict(expected=wanted.error_types[0], line=outcome.line, error=outcome.error)
+            return Explanation("wrong_error", messages.OTHER_ERROR.format(**values))
         return explain_error(outcome, len(case), exercise)
     if wanted.error is not None:
         error = wanted.error_types[0]
@@ -42,7 +45,9 @@ def explain(case: tuple, outcome: Outcome, wanted: Outcome, exercise: Exercise) 
     if outcome.problem == "wrong_type":
         return wrong_type(outcome.kind, wanted.value)
     arrays = [argument for argument in case if isinstance(argument, np.ndarray)]
-    if any(same(outcome.value, array, exercise.tolerance) for array in arrays):
+    if same_shape(outcome.value, wanted.value) and any(
+        same(outcome.value, array, exercise.tolerance) for array in arrays
+    ):
         return Explanation(None, messages.RETURNED_INPUT, "returned_input")
     return explain_value(outcome.value, wanted.value, exercise.tolerance)
 
@@ -71,7 +76,11 @@ def explain_value(got: Any, want: Any, rtol: float | None) -> Explanation:
     """What is wrong with a plain value, in the first place where it is."""
     if got is None:
         return Explanation("returned_none", messages.RETURNED_NONE)
-    if isinstance(want, dict) and isinstance(got, dict) and got.keys() == want.keys():
+    if isinstance(want, dict) and isinstance(got, dict):
+        if got.keys() != want.keys():
+            yours, needed = (", ".join(map(repr, keys)) or "–" for keys in (got, want))
+            text = messages.WRONG_KEYS.format(got=yours, expected=needed)
+            return Explanation("wrong_keys", text)
         key = next(key for key in want if not same(got[key], want[key], rtol))
         inner = explain_value(got[key], want[key], rtol)
         return within(messages.ITEM.format(item=repr(key)), inner)
@@ -88,6 +97,8 @@ def explain_value(got: Any, want: Any, rtol: float | None) -> Explanation:
 
 
 def within(where: Text, inner: Explanation) -> Explanation:
+    if inner.mistake == "returned_none":  # inside of a tuple: no return is missing
+        inner = Explanation("wrong_type", messages.NONE_INSIDE)
     return Explanation(inner.mistake, join([where, inner.text]), inner.fact)
 
 
@@ -105,7 +116,9 @@ def explain_array(got: np.ndarray, want: np.ndarray, rtol: float | None) -> Expl
         text = messages.WRONG_SHAPE.format(got=got.shape, expected=want.shape)
         fact = facts.shape_fact(got, want, rtol)
         return Explanation("wrong_shape", join([text, fact] if fact else [text]))
-    if got.dtype != want.dtype and same(got, want.astype(got.dtype), rtol):
+    # A bool is no number cut short, and a single integer may be just another number.
+    cut_short = got.dtype.kind in "fc" or (got.dtype.kind in "iu" and got.ndim > 0)
+    if cut_short and got.dtype != want.dtype and same(got, want.astype(got.dtype), rtol):
         text = messages.WRONG_DTYPE.format(got=got.dtype, expected=want.dtype)
         return Explanation("wrong_dtype", text)
     name, fact = next(facts.facts(got, want, rtol), (None, None))

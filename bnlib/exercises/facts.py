@@ -57,10 +57,10 @@ def one_place(got: np.ndarray, want: np.ndarray, rtol: float | None) -> Text | N
     if len(wrong) != 1 or got.size == 1:
         return None
     place = tuple(int(i) for i in wrong[0])
+    yours, right = number(got[place], want[place]), number(want[place], got[place])
     return Text(
-        ko=f"{list(place)} 한 곳만 다릅니다. {number(want[place])}이어야 할 값이 {number(got[place])}입니다.",
-        en=f"Only one value differs, at {list(place)}: {number(got[place])} instead of "
-        f"{number(want[place])}.",
+        ko=f"{list(place)} 한 곳만 다릅니다. {right}이어야 할 값이 {yours}입니다.",
+        en=f"Only one value differs, at {list(place)}: {yours} instead of {right}.",
     )
 
 
@@ -79,7 +79,12 @@ def not_finite(got: np.ndarray, want: np.ndarray, rtol: float | None) -> Text | 
 
 
 def inverted(got: np.ndarray, want: np.ndarray, rtol: float | None) -> Text | None:
-    if want.dtype != bool or got.dtype != bool or not np.array_equal(got, ~want):
+    if (
+        got.size < FEWEST
+        or want.dtype != bool
+        or got.dtype != bool
+        or not np.array_equal(got, ~want)
+    ):
         return None
     return Text(ko="참과 거짓이 모두 뒤바뀌었습니다.", en="True and False are swapped throughout.")
 
@@ -102,8 +107,8 @@ def factor(got: np.ndarray, want: np.ndarray, rtol: float | None) -> Text | None
     if ratio is None:
         return None
     return Text(
-        ko=f"모든 값이 기대한 값의 {number(ratio)}배입니다.",
-        en=f"Every value is {number(ratio)} times the expected one.",
+        ko=f"모든 값이 기대한 값의 {number(ratio, 1)}배입니다.",
+        en=f"Every value is {number(ratio, 1)} times the expected one.",
     )
 
 
@@ -157,6 +162,7 @@ def other_order(got: np.ndarray, want: np.ndarray, rtol: float | None) -> Text |
 
 def in_order(array: np.ndarray, axis: int) -> np.ndarray:
     """The slices along `axis`, sorted by their values: equal for every order of the slices."""
+    array = array.astype(float) if array.dtype == bool else array  # np.round takes no bool
     slices = np.moveaxis(array, axis, 0).reshape(array.shape[axis], -1)
     return slices[np.lexsort(np.round(slices, 6).T[::-1])]
 
@@ -185,7 +191,7 @@ def by_slice(got: np.ndarray, want: np.ndarray, rtol: float | None) -> Text | No
         if want.ndim < 2 or want.shape[axis] < 2:
             continue
         pairs = list(zip(np.moveaxis(got, axis, 0), np.moveaxis(want, axis, 0), strict=True))
-        right = [i for i, (a, b) in enumerate(pairs) if close(a, b, rtol)]
+        right = [i for i, (a, b) in enumerate(pairs) if np.any(b) and close(a, b, rtol)]
         ko, en = name_axis(axis, want.ndim)
         if right:
             return Text(
@@ -194,7 +200,7 @@ def by_slice(got: np.ndarray, want: np.ndarray, rtol: float | None) -> Text | No
             )
         ratios = [common_factor(a, b, rtol) for a, b in pairs]
         if None not in ratios:
-            values = listed([number(ratio) for ratio in ratios])
+            values = listed([number(ratio, 1) for ratio in ratios])
             return Text(
                 ko=f"{ko}마다 기대한 값의 일정한 배수입니다. 차례로 {values}배입니다.",
                 en=f"Each {en} is a fixed multiple of the expected one: {values} times.",
@@ -218,6 +224,8 @@ def moments(got: np.ndarray, want: np.ndarray, rtol: float | None) -> Text | Non
         " / ".join(number(value if abs(value) > rounding else 0) for value in pair)
         for pair in pairs
     ]
+    if all(len(set(pair.split(" / "))) == 1 for pair in (means, stds)):
+        return None
     return Text(
         ko=f"결과 전체의 평균(내 결과 / 기대한 결과)은 {means}, 표준편차는 {stds}입니다.",
         en=f"Over the whole result, yours / expected: mean {means}, standard deviation {stds}.",
@@ -238,13 +246,17 @@ RELATIONS: list[Relation] = [
     by_slice,
     moments,
 ]
-NUMBER_RELATIONS: list[Relation] = [inverted, sign, constant, factor, offset, power]
+NUMBER_RELATIONS: list[Relation] = [sign, constant, factor, offset, power]
 
 
-def number(value: complex) -> str:
-    """Four digits, and no more than there are."""
+def number(value: complex, other: complex | None = None) -> str:
+    """Four digits, and no more than there are; more if it takes them to tell it from `other`."""
     value = complex(value)
-    return f"{value.real:.4g}" if value.imag == 0 else f"{value:.4g}"
+    value = value.real if value.imag == 0 else value
+    for digits in (4, 8, 17):
+        if other is None or f"{value:.{digits}g}" != f"{other:.{digits}g}":
+            break
+    return f"{value:.{digits}g}"
 
 
 def listed(items: list) -> str:

@@ -10,6 +10,10 @@ NOT_ATTEMPTED = Text(
     ko="아직 풀지 않았습니다. raise NotImplementedError를 지우고 그 자리에 답을 써 보세요.",
     en="Not attempted yet. Replace raise NotImplementedError with your answer.",
 )
+UNFINISHED = Text(
+    ko="{line}번째 줄에 raise NotImplementedError가 남아 있습니다. 지우고 그 자리에 답을 써 보세요.",
+    en="Line {line} still says raise NotImplementedError. Replace it with your answer.",
+)
 NOT_CALLABLE = Text(
     ko="함수가 필요합니다. 받은 것은 {kind}입니다. 괄호 없이 함수 이름을 넘겨 주세요.",
     en="A function is needed, but got {kind}. Pass the function's name, without calling it.",
@@ -54,6 +58,15 @@ RETURNED_NONE = Text(
 WRONG_TYPE = Text(
     ko="함수가 돌려준 것은 {got}입니다. 필요한 것은 {expected}입니다.",
     en="Your function returned {got}; {expected} is expected.",
+)
+NONE_INSIDE = Text(ko="이 값이 None입니다.", en="This value is None.")
+WRONG_KEYS = Text(
+    ko="함수가 돌려준 사전의 키는 {got}입니다. 필요한 키는 {expected}입니다.",
+    en="Your function returned a dict with the keys {got}; {expected} are expected.",
+)
+OTHER_ERROR = Text(
+    ko="이 입력에서는 {expected}가 나야 합니다. {line}번째 줄에서 다른 오류가 났습니다. {error}",
+    en="This input should raise {expected}. Line {line} raised another error. {error}",
 )
 WRONG_SHAPE = Text(
     ko="결과의 모양이 {got}입니다. 이 입력에서는 {expected}이어야 합니다.",

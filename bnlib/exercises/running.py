@@ -50,8 +50,12 @@ class Outcome:
 class BoundedOutput(io.StringIO):
     """Keeps the first characters and drops the rest: an answer may print without end."""
 
+    is_full = False
+
     def write(self, text: str) -> int:
-        super().write(text[: max(0, PRINTED_CHARACTERS - self.tell())])
+        if not self.is_full:
+            super().write(text[: max(0, PRINTED_CHARACTERS - self.tell())])
+            self.is_full = self.tell() >= PRINTED_CHARACTERS
         return len(text)
 
     def close(self) -> None:
@@ -125,6 +129,7 @@ def name_error(error: BaseException) -> str:
         text = str(error)
     except Exception:
         text = ""
+    text = text.encode("utf-8", "backslashreplace").decode()  # a lone surrogate cannot be shown
     return f"{type(error).__name__}: {text}".removesuffix(": ")[:300]
 
 

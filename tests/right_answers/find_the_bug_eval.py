@@ -39,3 +39,18 @@ def all_at_once(model, batches):
     if was_training is True:
         model.train()
     return np.count_nonzero(predicted == labels) / len(labels)
+
+
+def with_torchs_idiom(model, batches):
+    was_training = model.training
+    model.eval()
+    found = [(model.predict(x) == labels) for x, labels in batches]
+    model.train(was_training)
+    return float(np.concatenate(found).mean())
+
+
+def with_the_mode_set(model, batches):
+    was_training, model.training = model.training, False
+    right = sum(int((model.predict(x) == labels).sum()) for x, labels in batches)
+    model.training = was_training
+    return right / sum(len(labels) for _, labels in batches)

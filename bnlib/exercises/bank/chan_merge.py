@@ -37,7 +37,8 @@ def part(x):
 def cases(rng):
     yield part(np.array([[1.0], [3.0]])), part(np.array([[10.0], [4.0], [7.0]]))
     yield (0, np.full(2, np.nan), np.full(2, np.nan)), part(rng.normal(2, 1, (3, 2)))
-    yield part(rng.normal(2, 1, (4, 3))), (0, np.zeros(3), np.zeros(3))
+    yield part(rng.normal(2, 1, (4, 3))), (0, np.full(3, np.nan), np.full(3, np.nan))
+    yield part(rng.normal(2, 1, (4, 3))), (0, np.full(3, 5.0), np.full(3, 7.0))
     for count_a, count_b, features, far in [(5, 3, 2, 0), (1, 6, 3, 0), (4, 9, 2, 1e6)]:
         a = far + rng.normal(rng.normal(0, 2, features), 1, (count_a, features))
         b = far + rng.normal(rng.normal(0, 2, features), 3, (count_b, features))

@@ -24,6 +24,9 @@ def cases(rng):
     yield (np.column_stack([np.full(10, 0.1), rng.normal(3, 2, 10)]),)
     # A length in metres, known to the nanometre: small, but not constant.
     yield (np.column_stack([rng.normal(0, 1e-9, 6), np.full(6, 2.0), rng.normal(5, 1, 6)]),)
+    # Constant but for some rows, and constant at a value whose mean is rounded by far more.
+    yield (np.column_stack([[3.0, 3.0, 5.0, 3.0], [1.0, 3.0, 2.0, 1.0]]),)
+    yield (np.column_stack([np.full(10, 1234567.1), rng.normal(3, 2, 10)]),)
     yield (rng.normal(-2, 3, (7, 4)),)
 
 

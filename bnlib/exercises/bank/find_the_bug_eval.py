@@ -20,11 +20,16 @@ class Classifier:
     def training(self):
         return self.norm.training
 
-    def train(self):
-        self.norm.train()
+    @training.setter
+    def training(self, mode):
+        self.norm.training = bool(mode)
+
+    def train(self, mode=True):
+        self.training = mode
+        return self
 
     def eval(self):
-        self.norm.eval()
+        return self.train(False)
 
     def predict(self, x):
         normalized, _ = self.norm.forward(x)

@@ -88,6 +88,13 @@ def with_averaged_dbeta(dy, x, gamma, beta):
     return dx, dgamma, dbeta / len(x)
 
 
+def with_a_wrong_last_value(dy, x, gamma, beta):
+    """Right everywhere but in one place, which a spot check does not see."""
+    dx, dgamma, dbeta = right(dy, x, gamma, beta)
+    dx[-1, -1] *= 1.5
+    return dx, dgamma, dbeta
+
+
 def twice_too_large(dy, x, gamma, beta):
     return tuple(2 * gradient for gradient in right(dy, x, gamma, beta))
 
@@ -120,6 +127,7 @@ def cases(rng):
         without_gamma,
         without_x_hat_in_dgamma,
         with_averaged_dbeta,
+        with_a_wrong_last_value,
         twice_too_large,
     ):
         yield batch_norm, wrong, rng
@@ -128,13 +136,18 @@ def cases(rng):
 def use(answer, forward, backward, rng):
     """What the error says: the inputs are free, so its digits are too."""
     error = answer(forward, backward, rng)
+    if error is None:
+        return None
     try:
         error = float(error)
     except (TypeError, ValueError):
-        return error
+        raise TypeError(f"the answer should be one number, not {type(error).__name__}") from None
     if error < 1e-7:
         return "error < 1e-7"
     if error > 1e-4:
+        # 2 g against g: |g| / (|2 g| + |g|), whatever the inputs
+        if backward is twice_too_large and not 0.3 < error < 0.4:
+            return "error is not about 1/3"
         return "error > 1e-4"
     return "nan" if np.isnan(error) else "1e-7 <= error <= 1e-4"
 
@@ -215,11 +228,12 @@ def check_with(
 
 
 @exercise.mistake(
-    ko="한쪽으로만 움직였습니다. 그러면 오차가 걸음의 크기에 비례해서, 맞는 역전파와 조금 틀린 역전파를 "
-    "구별할 수 없습니다. 곡선 위의 한 점에서 접선의 기울기를 재려면 두 점을 어디에 두는 것이 좋을까요?",
-    en="You step to one side only. The error is then proportional to the step, too coarse to tell a "
-    "right gradient from a slightly wrong one. To measure the slope at a point of a curve, "
-    "where do the two points go?",
+    ko="수치 기울기가 너무 거칠어서, 맞는 역전파와 조금 틀린 역전파를 구별할 수 없습니다. 한쪽으로만 "
+    "움직였거나 걸음이 1e-5보다 훨씬 클 때 이렇게 됩니다. 곡선 위의 한 점에서 접선의 기울기를 재려면 "
+    "두 점을 어디에, 얼마나 가까이 두는 것이 좋을까요?",
+    en="The numerical gradient is too coarse to tell a right one from a slightly wrong one. It gets "
+    "so by stepping to one side only, or by steps far larger than 1e-5. To measure the slope at a "
+    "point of a curve, where do the two points go, and how close?",
     step=[1e-5, -1e-5, 1e-4, 1e-3, 1e-2],
 )
 def one_sided(forward, backward, rng, step=1e-5):
@@ -227,10 +241,12 @@ def one_sided(forward, backward, rng, step=1e-5):
 
 
 @exercise.mistake(
-    ko="float32로 계산했습니다. 손실이 일곱 자리까지만 맞으므로, 거의 같은 두 손실을 빼면 "
-    "몇 자리 남지 않습니다. 맞는 역전파도 틀려 보입니다.",
-    en="The check runs in float32. With seven digits in the loss, few are left after subtracting two "
-    "nearly equal ones, and even a right backward pass looks wrong.",
+    ko="맞는 역전파도 틀려 보입니다. float32로 계산하면 손실이 일곱 자리까지만 맞아서, 거의 같은 두 손실을 "
+    "빼면 몇 자리 남지 않습니다. float64인지, 걸음이 1e-5쯤인지, 움직인 값을 되돌려 놓는지, "
+    "손실이 sum(dy * y)인지 보세요.",
+    en="Even a right backward pass looks wrong. In float32, with seven digits in the loss, few are "
+    "left after subtracting two nearly equal ones. See that it runs in float64, that the step is "
+    "about 1e-5, that each value is put back, and that the loss is sum(dy * y).",
     step=[1e-2, 1e-3, 1e-4, 1e-5],
 )
 def in_float32(forward, backward, rng, step=1e-5):

@@ -77,6 +77,8 @@ def cases(rng):
         (5, (3, 2, 1), (3, 1, 5)),
         (7, (3, 1, 4), (2, 2, 4)),
         (5, (3, 1, 4), (3, 1, 3)),
+        (5, (3, 1, 4), (1, 2, 4)),  # more shift, though the noise slows it down
+        (6, (3, 1, 4), (4, 3, 1)),  # the noise brings no shift at all
     ]:
         yield measured(rng, steps, seeds), measured(rng, shift, seeds) / 1000
 

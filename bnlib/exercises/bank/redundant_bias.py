@@ -34,6 +34,7 @@ def cases(rng):
         "linear linear bn sigmoid linear",
         "linear bn relu linear relu bn linear",
         "linear sigmoid linear bn linear linear",
+        "linear linear linear linear bn relu linear",
     ]:
         yield (net.split(),)
     for length in (5, 8):

@@ -26,10 +26,11 @@ def which_shift(before, after, layer):
 def cases(rng):
     batch, step = (int(number) for number in rng.integers(2, 90, 2))
     start = entry("train", batch, step)
-    yield start, entry("train", batch, step + 1), 2  # the same batch, before and after an update
+    # the same batch, before and after an update
+    yield entry("night", batch, step), entry("night", batch, step + 1), 2
     yield start, entry("train", batch + 1, step), 1  # two batches, nothing learned in between
     yield start, entry("test", batch, step), 3  # the net is done; its users' data differ
-    yield start, entry("train", batch + 1, step + 1), 1  # what a training log usually compares
+    yield start, entry("train", batch - 1, step + 1), 1  # what a training log usually compares
     yield start, entry("train", batch + 1, step + 1), 0  # the same, seen from the first layer
     yield start, entry("night", batch + 7, step + 40), 2  # training goes on with other data
 

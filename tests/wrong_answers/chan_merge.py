@@ -1,0 +1,17 @@
+import numpy as np
+
+
+def _merged(first, second):
+    (n_a, mean_a, m2_a), (n_b, mean_b, m2_b) = first, second
+    n, delta = n_a + n_b, mean_b - mean_a
+    return n, mean_a + delta * n_b / n, m2_a + m2_b + delta**2 * n_a * n_b / n
+
+
+def minds_only_the_first_part(first, second):
+    return second if first[0] == 0 else _merged(first, second)
+
+
+def takes_nan_for_nothing(first, second):
+    return _merged(
+        *((n, np.nan_to_num(mean), np.nan_to_num(m2)) for n, mean, m2 in (first, second))
+    )

@@ -1,0 +1,18 @@
+import numpy as np
+
+
+def _standardized(x, constant):
+    scale = np.where(constant, 1, x.std(axis=0))
+    return np.where(constant, 0, (x - x.mean(axis=0)) / scale)
+
+
+def compares_the_first_two_rows(x):
+    return _standardized(x, x[0] == x[1])
+
+
+def compares_the_first_and_the_last_row(x):
+    return _standardized(x, x[0] == x[-1])
+
+
+def takes_a_small_std_for_none(x):
+    return _standardized(x, x.std(axis=0) < 1e-12)

@@ -1,0 +1,13 @@
+def _kinds(before, after, layer, covariate, noise):
+    return covariate, layer > 0 and before["step"] != after["step"], noise
+
+
+def compares_with_train(before, after, layer):
+    noise = before["source"] != after["source"] or before["batch"] != after["batch"]
+    return _kinds(before, after, layer, after["source"] != "train", noise)
+
+
+def expects_the_next_batch(before, after, layer):
+    moved = before["source"] != after["source"]
+    noise = moved or after["batch"] > before["batch"]
+    return _kinds(before, after, layer, moved, noise)
