@@ -149,7 +149,7 @@ def _held_moments(values, first, exists, count):
 
 
 @triton.jit
-def _wide_moments(x, channel, channels, count, LAYOUT: tl.constexpr):
+def _wide_moments(x, channel, channels, count, CENTERED: tl.constexpr, LAYOUT: tl.constexpr):
     """Return mean and var of each channel in float64, by two passes: for any finite values.
 
     It is rare, and takes narrow tiles: wide ones would cost registers where they are not needed.
@@ -161,6 +161,8 @@ def _wide_moments(x, channel, channels, count, LAYOUT: tl.constexpr):
         _value, offsets, exists = _places(channel, value, channels, count, LAYOUT)
         total += tl.sum(_load(x, offsets, exists).to(tl.float64), 1)
     mean = total / count
+    if not CENTERED:
+        mean = tl.zeros_like(mean)  # also where a value is infinite
     squares = tl.zeros_like(mean)
     for start in range(0, count, NARROW):
         value = start + tl.arange(0, NARROW)
@@ -318,7 +320,7 @@ def _write_normalized(
     out = out.to(y.dtype.element_ty)
     tl.store(y + offsets, out, mask=exists)
     if opened is not None:
-        bits = _by_thread((out > 0).to(tl.int32), LAYOUT) << _bit_numbers(LAYOUT)
+        bits = _by_thread(1 - (out <= 0).to(tl.int32), LAYOUT) << _bit_numbers(LAYOUT)
         word = tl.sum(bits, 1).to(opened.dtype.element_ty)
         tl.store(opened + _word_places(step, steps, LAYOUT), word)
 
@@ -383,7 +385,7 @@ def normalize_channels(
                 moments, own_mean, channel, channels, count, parts, part_size, PARTS_AT_ONCE
             )
         if _any_unsafe(own_var, eps):
-            own_mean, own_var = _wide_moments(x, channel, channels, count, LAYOUT)
+            own_mean, own_var = _wide_moments(x, channel, channels, count, True, LAYOUT)
         shift, rest, inv_std = _split(own_mean, own_var, eps)
         scale = inv_std * factor
         by = shift, scale, offset - rest * scale, inv_std
@@ -417,7 +419,7 @@ def _let_through(g, x, values, opened, by, step, steps, RELU: tl.constexpr, LAYO
         else:
             shift, scale, offset, _inv_std = by
             y = ((values.to(tl.float32) - shift) * scale + offset).to(x.dtype.element_ty)
-            g = tl.where(y > 0, g, 0.0)
+            g = tl.where(y <= 0, 0.0, g)
     return g
 
 
@@ -654,10 +656,10 @@ def normalize_rows(
         own_mean, m2, _last = _moments(x, row, 0, STEPS, rows, SIZE, LAYOUT)
         own_var = m2 / SIZE
     if _any_unsafe(own_var, eps):
-        own_mean, own_var = _wide_moments(x, row, rows, SIZE, LAYOUT)
+        own_mean, own_var = _wide_moments(x, row, rows, SIZE, CENTERED, LAYOUT)
     if not CENTERED:
         own_var += own_mean * own_mean  # the mean square; both terms are positive
-        own_mean = own_mean * 0.0
+        own_mean = tl.zeros_like(own_mean)
     tl.store(mean + row, own_mean, mask=inside)
     tl.store(var + row, own_var, mask=inside)
     shift, rest, inv_std = _split(own_mean, own_var, eps)

@@ -25,6 +25,7 @@ as long as in torch forward, and 4 times with the backward.
 """
 
 import os
+import warnings
 from collections.abc import Sequence
 from functools import cache
 from math import prod
@@ -142,7 +143,7 @@ def batch_norm_add_relu(
                 return y
     y = batch_norm(input, *how)
     if residual is not None:
-        y = y.add_(residual)
+        y = y + residual if torch._C._are_functorch_transforms_active() else y.add_(residual)
     return y.relu_()
 
 
@@ -397,7 +398,7 @@ class _Normalize(Function):
             dy = torch.zeros_like(x)
         grads = None
         engine = None
-        if dmean is None and dvar is None and not torch.is_grad_enabled():
+        if dmean is None and dvar is None and not (torch.is_grad_enabled() or _is_recorded()):
             engine = _engine(x)
         if engine is not None:
             grads = engine.gradient(x, weight, bias, mean, var, dy, axes, eps, centered)
@@ -518,6 +519,13 @@ def _import_kernels():
         from . import kernels
     except ImportError:  # Triton is optional
         return None
+    if not kernels.INTERPRETED:
+        try:
+            _ = kernels.triton.runtime.driver.active.utils  # built here: it takes a C compiler
+        except Exception as error:  # whatever a compiler may say
+            message = f"bnlib: Triton cannot start, and formulas take its place: {error}"
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
+            return None
     return kernels
 
 

@@ -66,14 +66,16 @@ def population_statistics(
 
     The mini-batches are merged by their counts in float64 (`bnlib.nn.merge_moments`), so for
     the first layer it does not matter how the data were cut. The paper writes, for batches of
-    one size m, Var[x] = m/(m-1) E_B[var_B]: only the variances *within* batches. Both are
-    unbiased for shuffled data; where batches differ (sorted data), the paper's is too small.
+    one size m, Var[x] = m/(m-1) E_B[var_B]: only the variances *within* batches. Where batches
+    differ (sorted data), that is too small. In the first layer both are unbiased for shuffled
+    data; above it small batches bias either, by an amount that depends on the net (chapter 7).
     `within_batches=True` gives the paper's: sum of (x - mean_B)^2 / sum of (m_B - 1), which for
     batches of one size is its formula exactly.
 
     Sets num_batches_tracked to the number of batches. Buffers are written at the end, so an
     error leaves them as they were; training flags are restored in any case. A layer that no
-    batch reaches keeps its statistics. In a process group each rank counts its own batches.
+    batch reaches keeps its statistics. In a process group no rank waits for another, nor knows
+    its batches: call it on one rank, with all the data, before that rank's model is saved.
     Raises ValueError if model has no batch norm with running statistics, if batches hold no
     values, or if a batch holds one value per channel.
     Source: Ioffe & Szegedy 2015, Algorithm 2, lines 8 to 10.
@@ -104,8 +106,18 @@ def _normalize_by_batch_alone(model: nn.Module, layers: list[nn.Module], undo: E
         undo.callback(setattr, module, "training", module.training)
         module.training = False
     for layer in layers:
+        if type(layer) in (nn.SyncBatchNorm, bnn.SyncBatchNorm):
+            undo.callback(setattr, layer, "__class__", type(layer))
+            layer.__class__ = _Alone
         undo.callback(setattr, layer, "track_running_stats", layer.track_running_stats)
         layer.training, layer.track_running_stats = True, False
+
+
+class _Alone(bnn.SyncBatchNorm):
+    """A SyncBatchNorm that talks to nobody: ranks may have different batches, or none."""
+
+    def _group(self) -> None:
+        return None
 
 
 @torch.no_grad()
@@ -222,7 +234,9 @@ def fold_model(model: nn.Module) -> fx.GraphModule:
                 "mode; call model.eval() first"
             )
     tracer = _Tracer()
-    graph = tracer.trace(copy.deepcopy(model))
+    groups = [getattr(module, "process_group", None) for module in model.modules()]
+    shared = {id(group): group for group in groups if group is not None}  # nothing to copy
+    graph = tracer.trace(copy.deepcopy(model, shared))
     folded = fx.GraphModule(tracer.root, graph, type(model).__name__)
     calls = Counter(node.target for node in graph.nodes if node.op == "call_module")
     for node in list(graph.nodes):

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
@@ -276,11 +277,12 @@ def _training_mode(patient: _Patient) -> Iterator[Finding]:
 
 
 def _tiny_batch(patient: _Patient) -> Iterator[Finding]:
-    few = {
-        name: (-count, seen.samples)
-        for name, seen in patient.fed().items()
-        if (count := seen.count()) > 1 and (seen.samples <= FEW_SAMPLES or count < FEW_VALUES)
-    }
+    few = {}
+    for name, seen in patient.fed().items():
+        workers = _workers(patient.norms[name])
+        count, samples = seen.count() * workers, seen.samples * workers
+        if count > 1 and (samples <= FEW_SAMPLES or count < FEW_VALUES):
+            few[name] = -count, samples
     if few:
         layers = _worst_first(few)
         values, samples = -few[layers[0]][0], few[layers[0]][1]
@@ -307,7 +309,9 @@ def _ported_momentum(patient: _Patient) -> Iterator[Finding]:
 
 
 def _batch_of_one(patient: _Patient) -> Iterator[Finding]:
-    layers = [name for name, seen in patient.fed().items() if seen.count() == 1]
+    layers = [
+        n for n, seen in patient.fed().items() if seen.count() * _workers(patient.norms[n]) == 1
+    ]
     if layers:
         yield _finding("batch-of-one", layers)
 
@@ -326,8 +330,16 @@ def _unsynchronized(patient: _Patient) -> Iterator[Finding]:
             yield _finding("unsynchronized", few, workers=workers, samples=samples)
 
 
+def _workers(norm: nn.Module) -> int:
+    """How many workers' inputs the layer joins; each is taken to have as many samples."""
+    is_sync = isinstance(norm, nn.SyncBatchNorm | bnn.SyncBatchNorm)
+    if not (is_sync and dist.is_available() and dist.is_initialized()):
+        return 1
+    return max(dist.get_world_size(norm.process_group or dist.group.WORLD), 1)
+
+
 def _is_synchronized(norm: nn.Module) -> bool:
-    return isinstance(norm, nn.SyncBatchNorm | bnn.SyncBatchNorm)
+    return _workers(norm) > 1
 
 
 def _accumulation(patient: _Patient) -> Iterator[Finding]:

@@ -8,11 +8,12 @@ passes (`batch_norm_add_relu`). With TRITON_INTERPRET=1 the kernels run on the C
 Memory traffic decides the time. Batch norm reads x twice and writes y, 1.5 copies; its backward
 reads x and dy twice and writes dx, 2.5 copies. With a residual and ReLU it is 2 and 3 copies, and a
 bit for each value: where the ReLU was open. Without a residual that is computed again from x.
-Forward and backward are one launch each. Programs that have a part of the same channels meet
-between the two readings, all of them running at a time (a cooperative launch; on a GPU that refuses
-it, two launches); the second reading goes from the end to the start, from what is still in
-registers to what the cache may hold. Rows that a program can hold are read once (layer and RMS
-norm). The same input gives the same bits on the same GPU.
+Batch norm's forward and backward are one launch each. Programs that have a part of the same
+channels meet between the two readings, all of them running at a time (a cooperative launch; on a
+GPU that refuses it, two launches); the second reading goes from the end to the start, from what is
+still in registers to what the cache may hold. Rows that a program can hold are read once (layer and
+RMS norm). The same input gives the same bits on the same GPU. In NCHW, and in group norm, a new H *
+W is compiled anew, which takes seconds; channels_last is compiled once.
 On an H200 the batch norms of a ResNet-50 reached 74 to 100 % of a copy's bandwidth on large
 tensors, and 55 to 80 % where planes of 7 x 7 in NCHW let no thread load neighbours at once. Batch
 norm, add and ReLU in float32 channels_last were 1.42 to 1.55 times as fast as torch there. torch is
@@ -31,7 +32,7 @@ from typing import NamedTuple
 import torch
 import triton
 from torch import Tensor
-from torch.autograd import Function
+from torch.autograd import Function, forward_ad
 from torch.nn import Parameter
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
@@ -311,6 +312,8 @@ def standardize(
     asked = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
     if view is None or view.rows or asked or not _are_plain(mean, var, residual):
         return None
+    if not (mean.is_contiguous() and var.is_contiguous()) or _is_forward_differentiated(*tensors):
+        return None
     y = torch.empty_like(x)
     groups, tiles = _cdiv(view.channels, view.tile[0]), _cdiv(view.count, view.tile[1])
     steps = min(ELEMENT_STEPS, tiles)
@@ -359,6 +362,11 @@ def batch_norm_add_relu(
     view = _view(x, weight, bias, axes, eps)
     if view is None or view.rows or not _are_plain(residual):
         return None
+    # _BatchNormAddReLU has neither the setup_context that torch.func asks for nor a jvp.
+    if torch._C._are_functorch_transforms_active():
+        return None
+    if _is_forward_differentiated(x, weight, bias, residual):
+        return None
     return _BatchNormAddReLU.apply(x, weight, bias, residual, axes, eps, view, running)
 
 
@@ -380,7 +388,7 @@ class _BatchNormAddReLU(Function):
         axes, eps, view, strides, residual_dtype = ctx.how
         dresidual = None
         if torch.is_grad_enabled():  # these gradients will be differentiated
-            dresidual = dy * (y > 0)
+            dresidual = torch.where(y <= 0, 0, dy)
             grads = _differentiable_gradient(x, weight, bias, axes, eps, dresidual)
         else:
             dx, dresidual, *grads = _gradient(
@@ -398,8 +406,9 @@ class _BatchNormAddReLU(Function):
 def _differentiable_gradient(x, weight, bias, axes, eps, dy):
     from .functional import _normalize
 
-    inputs = x, weight, bias
-    y = _normalize(x, weight, bias, axes, eps)[0]
+    # Views, so that the gradient stops here, also where one of them was computed from another.
+    inputs = [t if t is None else t.view_as(t) for t in (x, weight, bias)]
+    y = _normalize(*inputs, axes, eps)[0]
     wanted = [tensor for tensor in inputs if tensor is not None and tensor.requires_grad]
     grads = iter(torch.autograd.grad(y, wanted, dy, create_graph=True) if wanted else ())
     return [next(grads) if t is not None and t.requires_grad else None for t in inputs]
@@ -574,7 +583,7 @@ def _row_gradient(x, dy, weight, mean, var, dx, dweight, dbias, view, eps, cente
     tiles = _cdiv(view.channels, layout.channels)
     steps = min(ROW_STEPS, _cdiv(tiles, most))
     parts = _cdiv(tiles, steps)
-    sums = torch.empty((2, parts, view.inner), device=x.device)
+    sums = torch.empty((2, parts, view.inner), dtype=torch.float32, device=x.device)
     programs.gradient_rows[(parts,)](
         x,
         dy,
@@ -598,8 +607,10 @@ def _row_gradient(x, dy, weight, mean, var, dx, dweight, dbias, view, eps, cente
 def _group_gradient(x, dy, weight, mean, var, dx, grads, view, eps, centered):
     given = grads[0] is not None or grads[1] is not None
     sums = None
-    if given and view.span > 1:
-        sums = torch.empty((2, view.channels, view.parameters), device=x.device)
+    if given and (view.span > 1 or view.repeat > 1):
+        sums = torch.empty(
+            (2, view.channels, view.parameters), dtype=torch.float32, device=x.device
+        )
     layout = view.group_layout
     programs.gradient_groups[(view.channels,)](
         x,
@@ -629,7 +640,7 @@ def _column_sums(x, dy, mean, var, view, eps):
     tiles, groups = _cdiv(view.count, view.tile[1]), _cdiv(view.channels, view.tile[0])
     steps = _cdiv(tiles, max(1, min(tiles, 4 * _processors(x.device) // groups)))
     parts = _cdiv(tiles, steps)
-    sums = torch.empty((2, parts, view.channels), device=x.device)
+    sums = torch.empty((2, parts, view.channels), dtype=torch.float32, device=x.device)
     programs.column_sums[parts, groups](
         *(x, dy, mean, var, sums, view.count, view.channels, steps, eps, view.layout),
         num_warps=view.warps,
@@ -650,7 +661,7 @@ def _view(
     """How the kernels are to see x, or None if they do not cover it."""
     if not _are_plain(x, weight, bias) or is_in_torch_dispatch_mode():
         return None
-    if eps != 0 and not EPS_RANGE[0] < eps < EPS_RANGE[1]:
+    if isinstance(eps, Tensor) or (eps != 0 and not EPS_RANGE[0] < eps < EPS_RANGE[1]):
         return None
     if not (weight is None or weight.is_contiguous()) or not (bias is None or bias.is_contiguous()):
         return None
@@ -722,13 +733,15 @@ def _rows_of(
 ) -> _View | None:
     """Rows of a shape whose dimensions from `first` on are normalized together."""
     rows, size = prod(shape[:first]), prod(shape[first:])
+    if rows > LARGEST_INDEX:
+        return None
     if parameter_shape is None:
         return _View(1, rows, size, repeat=1, rows=True, itemsize=itemsize)
     outer, inner = _without_leading_ones(parameter_shape[:first]), parameter_shape[first:]
     repeat, parameters = prod(outer), prod(inner)
     repeats = outer == shape[first - len(outer) : first]
     covers = prod(shape[first:][: len(_without_trailing_ones(inner))]) == parameters
-    if not (repeats and covers) or repeat * parameters > LARGEST_GRID * 64:
+    if not (repeats and covers) or repeat * parameters > LARGEST_GRID * 32:
         return None
     return _View(1, rows, size, repeat, parameters, rows=True, itemsize=itemsize)
 
@@ -741,6 +754,13 @@ def _without_leading_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def _without_trailing_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
     return _without_leading_ones(shape[::-1])[::-1]
+
+
+def _is_forward_differentiated(*tensors: Tensor | None) -> bool:
+    if forward_ad._current_level < 0:  # not in a `dual_level`: most calls stop here
+        return False
+    given = (tensor for tensor in tensors if tensor is not None)
+    return any(forward_ad.unpack_dual(tensor).tangent is not None for tensor in given)
 
 
 def _are_plain(*tensors: Tensor | None) -> bool:

@@ -6,6 +6,7 @@ layers of a model in place, and back.
 """
 
 import inspect
+import warnings
 from collections.abc import Callable
 from functools import partial
 
@@ -150,9 +151,11 @@ def channel_moments(input: Tensor) -> Tensor:
     axes = (0, *range(2, input.ndim))
     count = input.numel() // input.shape[1]
     wide = input.to(_wide_dtype(input))
-    mean = wide.sum(axes) / max(count, 1)
-    m2 = (wide - _per_channel(mean, input.ndim)).square().sum(axes)
-    return torch.stack([torch.full_like(mean, count), mean, m2]).to(torch.float64)
+    near = wide.sum(axes) / max(count, 1)  # off by its rounding, which the deviations tell
+    deviation = wide - _per_channel(near, input.ndim)
+    off = deviation.sum(axes).to(torch.float64) / max(count, 1)
+    m2 = deviation.square().sum(axes).to(torch.float64) - count * off.square()
+    return torch.stack([torch.full_like(off, count), near.to(torch.float64) + off, m2.clamp(min=0)])
 
 
 def merge_moments(parts: Tensor) -> Tensor:
@@ -265,12 +268,20 @@ class SyncBatchNorm(_BatchNorm, _TorchBatchNorm):
     def convert_sync_batchnorm(
         cls, module: nn.Module, process_group: dist.ProcessGroup | None = None
     ) -> nn.Module:
-        """Turn every BatchNorm1d/2d/3d, torch's or bnlib's, into this class, in place."""
-        plain = {BatchNorm1d, BatchNorm2d, BatchNorm3d}
-        for layer in module.modules():
+        """Turn every batch norm, torch's or bnlib's, into this class, in place.
+
+        Warns of subclasses of others' making, which stay as they are: each worker's own.
+        """
+        plain = {BatchNorm1d, BatchNorm2d, BatchNorm3d, SyncBatchNorm}
+        left = []
+        for name, layer in module.named_modules():
             if _TO_BNLIB.get(type(layer), type(layer)) in plain:
                 layer.__class__ = cls
                 layer.process_group = process_group
+            elif isinstance(layer, _TorchBatchNorm):
+                left.append(f"{name or 'module'} ({type(layer).__name__})")
+        if left:
+            warnings.warn(f"not synchronized: {', '.join(left)}", stacklevel=2)
         return module
 
     def _check_input_dim(self, input: Tensor) -> None:
@@ -287,21 +298,26 @@ class SyncBatchNorm(_BatchNorm, _TorchBatchNorm):
             )
         self._check_fits(input)
         count, mean, var = self._statistics_across_ranks(input, group)
-        if running_mean is not None and count > 0:
+        share = [
+            _per_channel(statistic, input.ndim).to(_wide_dtype(input))
+            for statistic in (mean, (var + self.eps).rsqrt())
+        ]
+        output = _NormalizeAcrossRanks.apply(input, self.weight, self.bias, *share, count, group)
+        if running_mean is not None and count > 0:  # last: an error above leaves no trace
             with torch.no_grad():
                 running_mean.lerp_(mean.to(running_mean.dtype), momentum)
                 unbiased_var = var * (count / (count - 1))
                 running_var.lerp_(unbiased_var.to(running_var.dtype), momentum)
-        mean, inv_std = (
-            _per_channel(statistic, input.ndim).to(_wide_dtype(input))
-            for statistic in (mean, (var + self.eps).rsqrt())
-        )
-        return _NormalizeAcrossRanks.apply(
-            input, self.weight, self.bias, mean, inv_std, count, group
-        )
+        return output
 
     def _check_fits(self, input: Tensor) -> None:
         """What `functional.batch_norm` refuses, before any rank waits for this one."""
+        if self.eps <= 0:
+            raise ValueError(f"batch_norm eps must be positive during training, but got {self.eps}")
+        if (self.running_mean is None) != (self.running_var is None):
+            raise ValueError(
+                "running_mean and running_var must either both be None or neither be None"
+            )
         if not input.is_floating_point():
             raise NotImplementedError(f'"batch_norm" not implemented for {input.dtype}')
         for name in "running_mean", "running_var", "weight", "bias":
@@ -324,7 +340,11 @@ class SyncBatchNorm(_BatchNorm, _TorchBatchNorm):
         parts = [torch.empty_like(own) for _ in range(dist.get_world_size(group))]
         dist.all_gather(parts, own, group=group)
         counts, mean, m2 = merge_moments(torch.stack(parts))
-        count = int(counts[0])
+        count, *others = map(int, {*counts.tolist()})
+        if others:
+            raise RuntimeError(
+                f"the ranks disagree on the channels, input size {input.size()} here"
+            )
         if count == 1:
             raise ValueError(
                 "Expected more than 1 value per channel when training, got 1 over all ranks, "

@@ -34,7 +34,9 @@ def main() -> None:
     options = parser.parse_args()
     if "RANK" not in os.environ:
         parser.error("start it with torchrun --nproc-per-node 2 experiments/distributed.py")
-    on_gpu = torch.cuda.is_available()
+    if options.steps < 1:
+        parser.error(f"--steps: expected at least 1, got {options.steps}")
+    on_gpu = torch.cuda.device_count() >= int(os.environ["LOCAL_WORLD_SIZE"])
     device = f"cuda:{os.environ['LOCAL_RANK']}" if on_gpu else "cpu"
     dist.init_process_group("nccl" if on_gpu else "gloo", timeout=WAIT)
     try:
@@ -51,6 +53,8 @@ def train(options: argparse.Namespace, device: str) -> None:
             f"got {options.batch}"
         )
     x_train, y_train, x_test, y_test = fashion(device)
+    if options.batch > len(x_train):
+        raise SystemExit(f"--batch: expected at most {len(x_train)} images, got {options.batch}")
     torch.manual_seed(SEED)  # the same weights everywhere
     net = convolutional("per channel")
     if not options.plain:

@@ -53,6 +53,7 @@ LAYOUTS = {
     "batch norm, channels_last": (batch_norm, (5, 67, 3, 5), LAST),
     "batch norm, channels_last_3d": (batch_norm, (3, 5, 2, 3, 5), LAST_3D),
     "instance norm": (instance_norm, (3, 5, 7, 5), torch.contiguous_format),
+    "group norm (N, C)": (group_norm, (40, 24), torch.contiguous_format),
     "group norm": (group_norm, (4, 6, 5, 3), torch.contiguous_format),
     "group norm, channels_last": (group_norm, (4, 6, 5, 3), LAST),
     "layer norm": (layer_norm, (6, 3, 37), torch.contiguous_format),
@@ -510,6 +511,93 @@ def test_transforms_and_compilers_see_formulas(answered):
     assert answered == []
     torch.testing.assert_close(mapped, expected, rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(compiled, expected[0], rtol=1e-6, atol=1e-6)
+
+
+def test_running_statistics_that_lie_scattered():
+    x, mean, var = (
+        normal(9, 3).float().to(DEVICE),
+        normal(6).float().to(DEVICE),
+        normal(6).abs().float().to(DEVICE) + 1,
+    )
+    for scattered in ((mean[::2], var[::2]), (mean[:3], var[:1].expand(3))):
+        own, theirs = (f.batch_norm(x, *scattered) for f in (own_functional, torch_functional))
+        torch.testing.assert_close(own, theirs)
+
+
+@pytest.mark.parametrize("layout", ["group norm", "layer norm", "RMS norm"])
+def test_sums_are_float32_whatever_the_default(layout):
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        norm, x, weight, bias, dy = draw(layout)
+        own = evaluate(own_functional, norm, x, weight, bias, dy)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert_within(TOLERANCES["float32"], own, exactly(norm, x, weight, bias, dy), dy)
+
+
+def test_parameters_that_come_from_x_are_differentiated_twice():
+    """As in a net that computes gamma from its input: the path through gamma counts once."""
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        x = normal(4, 3, 5, 5).to(dtype).to(DEVICE).requires_grad_()
+        weight = x.mean((0, 2, 3)) * 2 + 1
+        y = own_functional.batch_norm_add_relu(x, None, None, None, weight, None, True)
+        dy = normal(*x.shape, seed=3).to(dtype).to(DEVICE)
+        found.append(torch.autograd.grad(y, [x, weight], dy, create_graph=True)[0])
+    torch.testing.assert_close(found[0].double(), found[1], rtol=1e-5, atol=1e-5)
+
+
+def test_gradients_pass_where_y_is_not_a_number():
+    """As in torch, whose ReLU closes at y <= 0, which nan is not."""
+    x, residual, dy = (normal(4, 3, 5, 5, seed=seed).float().to(DEVICE) for seed in range(3))
+    residual[0, 0, 0, 0] = torch.nan
+    residual.requires_grad_()
+    own = own_functional.batch_norm_add_relu(x, residual, None, None, training=True)
+    theirs = (torch_functional.batch_norm(x, None, None, training=True) + residual).relu()
+    gradients = [torch.autograd.grad(y, residual, dy)[0] for y in (own, theirs)]
+    torch.testing.assert_close(*gradients)
+
+
+def test_rms_norm_of_an_infinite_value():
+    x = normal(5, 8).float().to(DEVICE)
+    x[0, 3] = torch.inf
+    own, theirs = (f.rms_norm(x, (8,)) for f in (own_functional, torch_functional))
+    torch.testing.assert_close(own, theirs, equal_nan=True)
+
+
+def test_a_tensor_as_eps():
+    for norm, x, weight, bias, _ in map(draw, ("batch norm (N, C)", "layer norm")):
+        own = norm(own_functional, x, weight, bias, torch.tensor(1e-5))
+        torch.testing.assert_close(own, norm(own_functional, x, weight, bias))
+
+
+def test_forward_differentiation_takes_the_formulas():
+    x, tangent = normal(9, 3).float().to(DEVICE), normal(9, 3, seed=1).float().to(DEVICE)
+    mean, var = torch.zeros(3, device=DEVICE), torch.ones(3, device=DEVICE) * 4
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(x, tangent)
+        for y in (
+            own_functional.batch_norm(dual, mean, var),
+            own_functional.batch_norm_add_relu(dual, 10 * x.abs(), mean, var),
+        ):
+            found = torch.autograd.forward_ad.unpack_dual(y).tangent
+            torch.testing.assert_close(found, tangent / 2, rtol=1e-4, atol=1e-4)
+
+
+def test_triton_that_cannot_build(monkeypatch):
+    """It builds its launcher at the first use, with a C compiler, which may be missing."""
+
+    class Driver:
+        @property
+        def active(self):
+            raise RuntimeError("Failed to find C compiler")
+
+    monkeypatch.setattr(kernels, "INTERPRETED", False)
+    monkeypatch.setattr(triton.runtime, "driver", Driver())
+    own_functional._import_kernels.cache_clear()
+    with pytest.warns(RuntimeWarning, match="formulas take its place: Failed to find C compiler"):
+        assert own_functional._import_kernels() is None
+    own_functional._import_kernels.cache_clear()
 
 
 def test_triton_is_optional(monkeypatch):

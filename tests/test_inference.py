@@ -362,6 +362,19 @@ def test_fold_model_is_evaluation_mode(make, left):
         assert torch.equal(model.state_dict()[key], value), "the given model changed"
 
 
+def test_fold_model_with_a_process_group():
+    """It cannot be copied or pickled, and need not be."""
+
+    class Group:
+        def __reduce_ex__(self, protocol):
+            raise TypeError("cannot pickle 'ProcessGroup' object")
+
+    sync = randomize(bnn.SyncBatchNorm(3, process_group=Group()))
+    model = nn.Sequential(nn.Linear(2, 3), sync).eval()
+    x = torch.randn(5, 2)
+    torch.testing.assert_close(fold_model(model)(x), model(x), rtol=1e-5, atol=1e-6)
+
+
 def test_fold_model_names_the_layer_in_training_mode():
     model = nn.Sequential(nn.Conv2d(4, 3, 2), nn.BatchNorm2d(3)).eval()
     model[1].train()

@@ -294,6 +294,21 @@ def test_other_findings():
         assert inspect(apart.module) == []
 
 
+def test_a_synchronized_layer_counts_the_samples_of_all_workers():
+    def synchronized():
+        model = bnn.SyncBatchNorm.convert_sync_batchnorm(mlp().train())
+        return nn.parallel.DistributedDataParallel(model)
+
+    with two_workers():
+        (finding,) = inspect(synchronized(), batch_of(1)[0])
+        assert finding.case == "tiny-batch" and "2 values of 2 samples" in finding.reason.en
+        assert inspect(synchronized(), batch_of(16)[0]) == []
+        assert inspect(synchronized(), batch_of(16)[0], accumulate=4) == []
+        alone = synchronized().module
+    (finding,) = inspect(alone, batch_of(16)[0], accumulate=4)  # with nobody to join
+    assert finding.case == "accumulation"
+
+
 def test_numbers_are_those_of_the_model():
     (finding,) = inspect(mlp().train(), batch_of(3)[0])
     assert "3 values of 3 samples" in finding.reason.en and "100%" in finding.reason.en
@@ -321,10 +336,14 @@ def test_the_chapters_table_names_every_case_and_its_section():
     numbers = {label: number for text in texts.values() for label, number in headed.findall(text)}
     for language in "ko", "en":
         told = {}
-        for line in texts[f"table-{language}"].splitlines():
-            for number, cases in re.findall(r"(\d+) ((?:`[a-z-]+`(?:, )?)+)", line):
-                told |= dict.fromkeys(re.findall("[a-z-]+", cases), number)
-        assert told == {case: numbers[label] for case, label in SECTIONS.items()}
+        for line in re.findall(r"^\|.*\|$", texts[f"table-{language}"], re.M):
+            sections = re.findall(r"\{ref\}`(\d+) <([a-z-]+)>`", line)
+            cases = re.findall(r"`([a-z-]+)`", line.rstrip("| ").rpartition("| ")[2])
+            assert len(sections) in (1, len(cases)) or not cases
+            for case, (number, label) in zip(cases, sections * len(cases), strict=False):
+                assert numbers[label] == number
+                told[case] = label
+        assert told == SECTIONS
 
 
 # --- nothing changes

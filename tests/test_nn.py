@@ -12,8 +12,10 @@ import torch.distributed as dist
 from tolerances import TOLERANCES
 from torch import nn
 from torch.func import functional_call, stack_module_state, vmap
+from torch.utils.checkpoint import checkpoint
 
 from bnlib import nn as bnn
+from bnlib.inference import population_statistics
 
 NAMES = (
     *(f"{kind}Norm{n}d" for kind in ("Batch", "Instance") for n in (1, 2, 3)),
@@ -534,6 +536,8 @@ def sync_rank(rank):
     results["bad inputs"] = sync_bad_inputs()
     results["data parallel"] = sync_data_parallel(rank)
     results["subgroup"] = sync_subgroup(rank)
+    results["population"] = sync_population(rank)
+    results["checkpointed"] = sync_checkpointed()
     results["lost rank"] = sync_lost_rank(rank)
     return results
 
@@ -556,11 +560,20 @@ def sync_single_value(rank):
 
 def sync_bad_inputs():
     """Refused before the ranks talk, each by the error of plain batch norm."""
+    layers = [bnn.SyncBatchNorm(3), bnn.SyncBatchNorm(3), bnn.SyncBatchNorm(3, eps=0.0)]
+    layers.append(bnn.SyncBatchNorm(3))
+    layers[3].running_var = None
+    inputs = (
+        torch.ones(4, 1),
+        torch.ones(4, 3, dtype=torch.int64),
+        torch.ones(4, 3),
+        torch.ones(4, 3),
+    )
     messages = []
-    for x in torch.ones(4, 1), torch.ones(4, 3, dtype=torch.int64):
+    for layer, x in zip(layers, inputs, strict=True):
         try:
-            bnn.SyncBatchNorm(3)(x)
-        except (RuntimeError, NotImplementedError) as error:
+            layer(x)
+        except (RuntimeError, NotImplementedError, ValueError) as error:
             messages.append((type(error).__name__, str(error)))
     return messages
 
@@ -586,6 +599,23 @@ def sync_subgroup(rank):
         in_world = bnn.SyncBatchNorm(3).eval()
         torch.testing.assert_close(in_world(x), nn.BatchNorm1d(3).eval()(x))
     return layer.num_batches_tracked
+
+
+def sync_population(rank):
+    """One rank alone takes statistics again, as before it saves the model."""
+    model = bnn.SyncBatchNorm.convert_sync_batchnorm(nn.Sequential(nn.BatchNorm1d(3)))
+    if rank == 0:
+        population_statistics(model, [torch.arange(12.0).reshape(4, 3)])
+    return model[0].running_mean
+
+
+def sync_checkpointed():
+    """The average of all batches' means where each forward is run again before its backward."""
+    block = nn.Sequential(nn.ReLU(), bnn.SyncBatchNorm(1, momentum=None))
+    for level in (1.0, 2.0, 3.0):
+        x = torch.tensor([[level], [level + 2]], requires_grad=True)
+        checkpoint(block, x, use_reentrant=False).sum().backward()
+    return block[1].running_mean
 
 
 def sync_lost_rank(rank):
@@ -652,6 +682,8 @@ def test_sync_batch_norm_refuses_other_channels_and_integers(ranks):
     assert ranks[0]["bad inputs"] == [
         ("RuntimeError", "running_mean should contain 1 elements not 3"),
         ("NotImplementedError", '"batch_norm" not implemented for torch.int64'),
+        ("ValueError", "batch_norm eps must be positive during training, but got 0.0"),
+        ("ValueError", "running_mean and running_var must either both be None or neither be None"),
     ]
 
 
@@ -666,6 +698,14 @@ def test_sync_batch_norm_in_data_parallel(ranks):
 
 def test_sync_batch_norm_in_a_group_of_one(ranks):
     assert [rank["subgroup"].item() for rank in ranks] == [1, 1]
+
+
+def test_population_statistics_wait_for_no_other_rank(ranks):
+    assert [rank["population"].tolist() for rank in ranks] == [[4.5, 5.5, 6.5], [0.0, 0.0, 0.0]]
+
+
+def test_sync_batch_norm_counts_a_batch_once_that_is_run_again(ranks):
+    assert [rank["checkpointed"].item() for rank in ranks] == pytest.approx([3.0, 3.0])
 
 
 def test_a_lost_rank_is_an_error(ranks):
@@ -684,13 +724,27 @@ def test_sync_batch_norm_without_a_process_group():
 def test_convert_sync_batchnorm_both_classes():
     group = object()
     model = nn.Sequential(nn.BatchNorm2d(3), bnn.BatchNorm1d(3), nn.LayerNorm(3))
-    model.append(bnn.BatchNormAct2d(3))
-    assert bnn.SyncBatchNorm.convert_sync_batchnorm(model, group) is model
+    model.extend([bnn.BatchNormAct2d(3), bnn.SyncBatchNorm(3), nn.SyncBatchNorm(3)])
+    with pytest.warns(UserWarning, match=r"^not synchronized: 3 \(BatchNormAct2d\)$"):
+        assert bnn.SyncBatchNorm.convert_sync_batchnorm(model, group) is model
     assert [type(layer) for layer in model] == [
-        *(bnn.SyncBatchNorm, bnn.SyncBatchNorm, nn.LayerNorm, bnn.BatchNormAct2d)
+        *(bnn.SyncBatchNorm, bnn.SyncBatchNorm, nn.LayerNorm, bnn.BatchNormAct2d),
+        *(bnn.SyncBatchNorm, bnn.SyncBatchNorm),
     ]
-    assert model[0].process_group is group
+    assert all(model[i].process_group is group for i in (0, 1, 4, 5))
     assert type(nn.SyncBatchNorm.convert_sync_batchnorm(bnn.BatchNorm2d(3))) is nn.SyncBatchNorm
+
+
+def test_moments_of_float32_sums_keep_their_digits(monkeypatch):
+    """As on a GPU, where float64 is slow: the mean's own rounding is told by the deviations."""
+    monkeypatch.setattr(bnn, "_wide_dtype", lambda x: torch.float32)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(64, 2, 28, 28, dtype=torch.float64, generator=generator) + 1e6
+    x = x.float()
+    count, mean, m2 = bnn.channel_moments(x)
+    values = x.double().transpose(0, 1).flatten(1)
+    torch.testing.assert_close(mean, values.mean(1), rtol=1e-9, atol=0)
+    torch.testing.assert_close(m2 / count, values.var(1, correction=0), rtol=1e-6, atol=0)
 
 
 def test_merged_moments_are_those_of_the_union():

@@ -1,5 +1,3 @@
-
-
 def compares_the_first_entries(forward, backward, rng):
     dy, x = rng.normal(size=(5, 3)), rng.normal(1, 2, (5, 3))
     inputs = [x, rng.uniform(0.5, 2, 3), rng.normal(size=3)]
