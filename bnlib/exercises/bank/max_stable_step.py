@@ -54,9 +54,9 @@ exercise = Exercise(
 
 
 @exercise.mistake(
-    ko="고윳값은 맞게 골랐습니다. 다만 결과가 절반입니다. η = 1/λ에서는 오차가 한 스텝에 0이 됩니다. "
+    ko="고윳값은 맞게 골랐습니다. 다만 결과가 절반입니다. η = 1/λ에서는 그 방향의 오차가 한 스텝에 0이 됩니다. "
     "발산은 어디서 시작하나요?",
-    en="The right eigenvalue, but half the step. At η = 1/λ the error vanishes in one step. "
+    en="The right eigenvalue, but half the step. At η = 1/λ the error along that direction vanishes in one step. "
     "Where does it start to grow?",
 )
 def one_over_lambda(x):
