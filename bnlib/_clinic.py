@@ -152,8 +152,8 @@ FIXES = {
     "averaged-weights": _TAKE_AGAIN,
     "stale-statistics": _TAKE_AGAIN,
     "ordered-batch": Text(
-        ko="배치를 섞으세요(shuffle=True). 시험하는 중이라면 eval()을 부르세요.",
-        en="Shuffle the batches (shuffle=True); if this is a test, call eval().",
+        ko="배치를 섞으세요(shuffle=True). 시험하는 중이라면 eval()을 부르세요. 그 정답이 본래 드물거나 일부러 그렇게 뽑았다면 그대로 두세요.",
+        en="Shuffle the batches (shuffle=True); if this is a test, call eval(). Labels that are rare, or drawn so on purpose, may stay.",
     ),
     "dropout-before-norm": Text(
         ko="드롭아웃을 마지막 배치 정규화 뒤로 옮기거나, 드롭아웃을 끄고 통계량을 다시 구하세요.",

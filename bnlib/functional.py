@@ -13,15 +13,15 @@ Triton is installed (`bnlib.kernels`); in all of them,
 rounding of its output, 2**-11 or 2**-8 times max|y|.
 
 Speed on the CPU is in benchmarks/results/speed_cpu.json (benchmarks/speed.py), beside torch. On one
-thread no large shape there takes longer: (N, C, H, W) takes 0.38 to 0.47 of torch's time forward
-and up to 0.70 with the backward, channels_last and (N, C) take 0.77 to 0.99. With two threads
-these two take up to 1.05. There torch sums whole columns in plain float32, and errs by 20u to 150u
+thread (N, C, H, W) takes 0.43 to 0.48 of torch's time forward and up to 0.76 with the backward,
+channels_last and (N, C) take 0.78 to 1.07; with two threads these two take 0.84 to 1.01.
+There torch sums whole columns in plain float32, and errs by 20u to 150u
 times max|y| where bnlib errs by u, and by more the longer the column
 (benchmarks/results/accuracy.json).
 What it costs: Numba compiles at the first call of a dtype, for some seconds, and keeps the code;
 without Numba large tensors take the formulas, several times as long; halves are widened first, and
-take two to three times as long as in torch. Small tensors pay for Python: (64, 64) takes 13 times
-as long as in torch forward, and 4 times with the backward.
+take two to three times as long as in torch. Small tensors pay for Python: (64, 64) takes 11 times
+as long as in torch forward, and 4.5 times with the backward.
 """
 
 import os

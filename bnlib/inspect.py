@@ -8,7 +8,8 @@ make sure.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +21,8 @@ from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.nn.parameter import is_lazy
 from torch.optim.swa_utils import AveragedModel
+from torch.overrides import TorchFunctionMode
+from torch.utils.data import DataLoader
 
 from . import nn as bnn
 from ._clinic import FIXES, REASONS, SECTIONS
@@ -27,7 +30,12 @@ from .exercises.language import Text
 
 CHAPTER = "12_bug_clinic"
 _NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+_NORM_NAMES = re.compile(r"norm(act|tlu)?(\dd)?$", re.I)  # LlamaRMSNorm and others inherit nothing
 _WRAPPERS = (nn.parallel.DistributedDataParallel, nn.DataParallel, AveragedModel)
+_DROPOUTS = {
+    *(nn.functional.dropout, nn.functional.alpha_dropout, nn.functional.feature_alpha_dropout),
+    *(nn.functional.dropout1d, nn.functional.dropout2d, nn.functional.dropout3d),
+}
 
 FEW_SAMPLES = 4  # at 4 images a batch Wu & He 2018 (figure 1) find batch norm clearly worse
 FEW_VALUES = 16  # the variance of 16 values is off by a third: sqrt(2 / 15)
@@ -72,6 +80,7 @@ class _Seen:
     """What a batch norm was fed when it, and those below, normalized by the batch."""
 
     samples: int = 0
+    calls: list[int] = field(default_factory=list)  # samples of each call
     dtype: torch.dtype | None = None
     parts: list[Tensor] = field(default_factory=list)
     real_parts: list[Tensor] = field(default_factory=list)  # without the padding
@@ -81,9 +90,10 @@ class _Seen:
         count, mean, m2 = bnn.merge_moments(torch.stack(parts or self.parts))
         return count, mean, m2 / count
 
-    def count(self) -> int:
-        """Values a channel."""
-        return int(self.moments()[0][0])
+    def fewest(self, workers: int) -> tuple[int, int]:
+        """Values a channel, and samples, of the smallest call."""
+        values = min(int(part[0].flatten()[0]) for part in self.parts)
+        return values * workers, min(self.calls) * workers
 
 
 @dataclass
@@ -134,14 +144,14 @@ class _Patient:
         if self.labels is None:
             return False
         expected = self.classes * (1 - (1 - 1 / self.classes) ** len(self.labels))
-        return len(self.labels.unique()) <= expected / 2
+        return self.classes > 1 and len(self.labels.unique()) <= round(expected / 2, 3)
 
 
 def inspect(
     model: nn.Module,
-    batch: Tensor | tuple | list | None = None,
+    batch: Tensor | tuple | list | Mapping | None = None,
     *,
-    optimizer: torch.optim.Optimizer | None = None,
+    optimizer: torch.optim.Optimizer | list[torch.optim.Optimizer] | None = None,
     mask: Tensor | None = None,
     accumulate: int = 1,
 ) -> list[Finding]:
@@ -150,9 +160,11 @@ def inspect(
     model       any torch model, as it is about to be used: in its mode, in its wrapper
                 (DistributedDataParallel, AveragedModel). In a block without gradients it is taken
                 to be evaluating
-    batch       its input as in use, or a tuple (input, labels) with integer labels (N,) or
-                one-hot ones (N, classes). Without it only the model's state is looked at
-    optimizer   to see weight decay, and parameters that nobody trains
+    batch       its input as in use, or a tuple (input, labels) with integer labels (N,), negative
+                ones ignored, or one-hot ones (N, classes). An input that is a tuple or a mapping
+                is given as model(*input) or model(**input). Without it only the model's state is
+                looked at
+    optimizer   to see weight decay, and parameters that nobody trains; a list if there are several
     mask        True where the input is real, False where it is padding: (N, T) for sequences,
                 (N, H, W) for images
     accumulate  how many batches make up one step of the optimizer
@@ -160,25 +172,36 @@ def inspect(
     The model runs twice on the batch, with dropout off and on, each batch norm normalizing by the
     batch. Nothing of it changes, not even after an error: parameters, buffers, modes, hooks and
     the state of torch's random generators stay as they were.
-    Raises TypeError if model is no Module or mask is not of booleans, ValueError if the model has
-    parameters without a shape yet, if mask fits the input of no batch norm or accumulate is not
-    at least 1, and whatever model raises for the batch.
+    Raises TypeError if model is no Module or a scripted one, if optimizer is none, if batch is a
+    loader of batches or mask is not of booleans; ValueError if the model has parameters without a
+    shape or values yet, if batch is empty, if mask fits the input of no batch norm or accumulate
+    is not at least 1; and whatever model raises for the batch.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model: expected a torch.nn.Module, got {type(model).__name__}")
-    if any(is_lazy(p) for p in model.parameters()):
+    if any(isinstance(m, torch.jit.ScriptModule) for m in model.modules()):
+        raise TypeError("model: expected Python modules, got a scripted or traced one")
+    tensors = [*model.parameters(), *model.buffers()]
+    if any(t.is_meta for t in tensors if not is_lazy(t)):
+        raise ValueError("model: expected tensors with values, got some on the meta device")
+    if any(is_lazy(t) for t in tensors):
         raise ValueError("model: expected parameters with shapes, got lazy ones; run it once first")
     if mask is not None and mask.dtype != torch.bool:
         raise TypeError(f"mask: expected booleans, got {mask.dtype}")
     if accumulate < 1:
         raise ValueError(f"accumulate: expected at least 1 batch, got {accumulate}")
     wrappers, inner = [], model
-    while isinstance(inner, _WRAPPERS):
+    while isinstance(inner, _WRAPPERS) or hasattr(inner, "_orig_mod"):  # torch.compile's
         wrappers.append(inner)
-        inner = inner.module
+        inner = inner._orig_mod if hasattr(inner, "_orig_mod") else inner.module
     norms = {name or "model": m for name, m in inner.named_modules() if isinstance(m, _NORMS)}
     evaluating = not torch.is_grad_enabled()
-    groups = {id(p): g for g in optimizer.param_groups for p in g["params"]} if optimizer else {}
+    optimizers = optimizer if isinstance(optimizer, list | tuple) else [optimizer]
+    optimizers = [o for o in optimizers if o is not None]
+    for o in optimizers:
+        if not isinstance(o, torch.optim.Optimizer):
+            raise TypeError(f"optimizer: expected a torch.optim.Optimizer, got {type(o).__name__}")
+    groups = {id(p): g for o in optimizers for g in o.param_groups for p in g["params"]}
     patient = _Patient(inner, wrappers, norms, evaluating, accumulate, groups)
     if batch is not None:
         _run(patient, batch, mask)
@@ -189,7 +212,15 @@ def inspect(
 
 
 def _run(patient: _Patient, batch: Tensor | tuple | list, mask: Tensor | None) -> None:
+    if isinstance(batch, tuple | list) and not batch:
+        raise ValueError(f"batch: expected an input, or (input, labels), got {batch!r}")
     x, *rest = batch if isinstance(batch, tuple | list) else (batch,)
+    if isinstance(x, Tensor) and x.numel() == 0:
+        raise ValueError(f"batch: expected samples, got none, {tuple(x.shape)}")
+    if isinstance(x, DataLoader | Iterator):
+        raise TypeError(
+            f"batch: expected one batch, got a {type(x).__name__}; give next(iter(...))"
+        )
     output = _forward(patient, x, mask, patient.seen, noise=False)
     _forward(patient, x, mask, patient.noisy, noise=True)
     reached = [seen for seen in patient.seen.values() if seen.parts]
@@ -210,7 +241,17 @@ def _integer_labels(labels: object) -> Tensor | None:
     if labels.ndim == 2:
         one_hot = ((labels == 0) | (labels == 1)).all() and (labels.sum(1) == 1).all()
         return labels.int().argmax(1) if one_hot and labels.shape[1] > 1 else None
-    return None if labels.is_floating_point() else labels
+    return None if labels.is_floating_point() else labels[labels >= 0]  # -1, -100: ignored
+
+
+class _DropoutOn(TorchFunctionMode):
+    """Dropout as in training, and nothing else as there: no stochastic depth, no noise."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = dict(kwargs or {})
+        if function in _DROPOUTS and "training" in kwargs:
+            kwargs["training"] = True
+        return function(*args, **kwargs)
 
 
 @torch.no_grad()
@@ -222,19 +263,42 @@ def _forward(patient: _Patient, x: Tensor, mask: Tensor | None, seen: dict, nois
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     devices = range(torch.cuda.device_count())
     with ExitStack() as undo, torch.random.fork_rng(devices):
+        for p in model.parameters():  # a forward may write to them: Embedding(max_norm=1)
+            if type(p) is not nn.Parameter:
+                continue
+            undo.callback(_restore, p, p.data, p.detach().clone(), p._version)
         for module in model.modules():
             undo.callback(setattr, module, "training", module.training)
-            module.training = noise and not isinstance(module, _BatchNorm)
+            # Dropout of these two is no call of torch.nn.functional's.
+            module.training = noise and isinstance(module, nn.RNNBase | nn.MultiheadAttention)
+            if isinstance(module, nn.parallel.DistributedDataParallel):  # one inside of model
+                synced = module.require_forward_param_sync
+                undo.callback(setattr, module, "require_forward_param_sync", synced)
+                module.require_forward_param_sync = False
+        if noise:
+            undo.enter_context(_DropoutOn())
         for name, norm in patient.batch_norms.items():
             hook = partial(_record, seen.setdefault(name, _Seen()), mask)
             undo.callback(norm.register_forward_pre_hook(hook, with_kwargs=True).remove)
         torch.manual_seed(0)
-        return functional_call(model, buffers, (x,))
+        args, kwargs = (x,), {}
+        if isinstance(x, Mapping):
+            args, kwargs = (), dict(x)
+        elif isinstance(x, tuple):
+            args = x
+        return functional_call(model, buffers, args, kwargs)
+
+
+def _restore(p: nn.Parameter, data: Tensor, values: Tensor, version: int) -> None:
+    if p.data_ptr() != data.data_ptr() or p._version != version:
+        data.copy_(values)
+        p.data = data
 
 
 def _record(seen: _Seen, mask: Tensor | None, norm: nn.Module, args: tuple, kwargs: dict) -> None:
     x = args[0] if args else kwargs["input"]
     seen.samples += len(x)
+    seen.calls.append(len(x))
     seen.dtype = x.dtype
     seen.parts.append(bnn.channel_moments(x))
     rows = None if mask is None else _real_rows(x, mask)
@@ -280,7 +344,7 @@ def _tiny_batch(patient: _Patient) -> Iterator[Finding]:
     few = {}
     for name, seen in patient.fed().items():
         workers = _workers(patient.norms[name])
-        count, samples = seen.count() * workers, seen.samples * workers
+        count, samples = seen.fewest(workers)
         if count > 1 and (samples <= FEW_SAMPLES or count < FEW_VALUES):
             few[name] = -count, samples
     if few:
@@ -310,7 +374,7 @@ def _ported_momentum(patient: _Patient) -> Iterator[Finding]:
 
 def _batch_of_one(patient: _Patient) -> Iterator[Finding]:
     layers = [
-        n for n, seen in patient.fed().items() if seen.count() * _workers(patient.norms[n]) == 1
+        n for n, seen in patient.fed().items() if seen.fewest(_workers(patient.norms[n]))[0] == 1
     ]
     if layers:
         yield _finding("batch-of-one", layers)
@@ -350,9 +414,11 @@ def _accumulation(patient: _Patient) -> Iterator[Finding]:
 
 def _weight_decay(patient: _Patient) -> Iterator[Finding]:
     rates = {}
-    for name, norm in patient.norms.items():
-        found = [patient.groups.get(id(p), {}) for p in norm.parameters(recurse=False)]
-        rates[name] = max((group.get("weight_decay", 0) for group in found), default=0)
+    for name, norm in patient.model.named_modules():
+        if isinstance(norm, _NORMS) or _NORM_NAMES.search(type(norm).__name__):
+            found = [patient.groups.get(id(p), {}) for p in norm.parameters(recurse=False)]
+            rate = max((group.get("weight_decay", 0) for group in found), default=0)
+            rates[name or "model"] = rate
     layers = [name for name in _worst_first(rates) if rates[name] > 0]
     if layers:
         yield _finding("weight-decay", layers, some=len(layers), decay=rates[layers[0]])
@@ -372,6 +438,8 @@ def _stale_statistics(patient: _Patient) -> Iterator[Finding]:
             ratio, gap = _distance(norm.running_mean, norm.running_var, *seen.moments()[1:])
             if ratio > FAR_VARIANCE or gap > FAR_MEAN:
                 far[name] = ratio, gap
+    dropped = _dropped(patient)  # a case of its own
+    far = {name: value for name, value in far.items() if name not in dropped}
     if far:
         layers = _worst_first(far)
         averaged = any(isinstance(wrapper, AveragedModel) for wrapper in patient.wrappers)
@@ -396,14 +464,28 @@ def _ordered_batch(patient: _Patient) -> Iterator[Finding]:
         )
 
 
-def _dropout_before_norm(patient: _Patient) -> Iterator[Finding]:
+def _dropped(patient: _Patient) -> dict[str, float]:
+    """How many times dropout makes the variance, where it shifts it and so did what is stored."""
     shifts = {}
     for name, seen in patient.seen.items():
-        if seen.parts and patient.noisy[name].parts:
-            quiet, noisy = (s.moments()[2].mean().item() for s in (seen, patient.noisy[name]))
-            shifts[name] = (noisy + TINY) / (quiet + TINY)
+        if not (seen.parts and patient.noisy[name].parts):
+            continue
+        quiet, noisy = (s.moments()[2].mean().item() + TINY for s in (seen, patient.noisy[name]))
+        if not (math.isfinite(quiet) and math.isfinite(noisy)):
+            continue
+        norm = patient.norms[name]
+        if not norm.training and norm.running_var is not None and _is_sound(norm):
+            stored = norm.running_var.double().mean().item() + TINY
+            if abs(math.log(stored / quiet)) < abs(math.log(stored / noisy)):
+                continue  # taken with dropout off: it fits inference
+        if max(noisy / quiet, quiet / noisy) > NOISY_VARIANCE:
+            shifts[name] = noisy / quiet
+    return shifts
+
+
+def _dropout_before_norm(patient: _Patient) -> Iterator[Finding]:
+    shifts = _dropped(patient)
     layers = _worst_first({n: abs(math.log(r)) for n, r in shifts.items()})
-    layers = [n for n in layers if max(shifts[n], 1 / shifts[n]) > NOISY_VARIANCE]
     if layers:
         yield _finding("dropout-before-norm", layers, ratio=shifts[layers[0]])
 
@@ -414,9 +496,10 @@ def _precision(patient: _Patient) -> Iterator[Finding]:
     for name, seen in patient.seen.items():
         if seen.parts:
             _, mean, var = seen.moments()
-            roundoff, of_input = (torch.finfo(d).eps / 2 for d in (torch.float32, seen.dtype))
+            wide = torch.promote_types(seen.dtype, torch.float32)
+            roundoff, of_input = (torch.finfo(d).eps / 2 for d in (wide, seen.dtype))
             # A constant channel is no symptom, unless it was rounding that made it constant.
-            varies = (var > 0) | (of_input > roundoff and seen.count() > 1)
+            varies = (var > 0) | (of_input > roundoff and int(seen.moments()[0][0]) > 1)
             kappas = (mean.square() / (var + patient.norms[name].eps)).sqrt() * varies
             kappa = kappas.max().item()
             lost[name] = max(roundoff * kappa**2, (of_input * kappa) ** 2), kappa
@@ -476,7 +559,12 @@ def _padding(patient: _Patient) -> Iterator[Finding]:
 
 
 def _missing_buffers(patient: _Patient) -> Iterator[Finding]:
-    fresh = {n: m for n, m in patient.by_memory().items() if _is_untouched(m)}
+    ran = any(seen.parts for seen in patient.seen.values())
+    fresh = {
+        name: norm
+        for name, norm in patient.by_memory().items()
+        if _is_untouched(norm) and not (ran and not patient.seen[name].parts)
+    }
     loaded = [n for n, m in fresh.items() if _is_trained(m)]
     others = [n for n in fresh if n not in loaded]
     for case, layers in (("missing-buffers", loaded), ("never-updated", others)):
@@ -493,8 +581,9 @@ def _is_trained(norm: nn.Module) -> bool:
     """Whether gamma is neither all 1 nor all 0, or beta not all 0, as at the start."""
     if norm.weight is None:
         return False
-    start = (norm.weight == norm.weight[0]).all() and norm.weight[0] in (0, 1)
-    return not (start and (norm.bias is None or (norm.bias == 0).all()))
+    if norm.bias is not None:
+        return bool((norm.bias != 0).any())  # DCGAN starts from random gamma
+    return not ((norm.weight == norm.weight[0]).all() and norm.weight[0] in (0, 1))
 
 
 _CHECKS: tuple[Callable[[_Patient], Iterator[Finding]], ...] = (

@@ -17,6 +17,7 @@ from bnlib import nn as bnn
 from bnlib._clinic import FIXES, REASONS, SECTIONS
 from bnlib.data import load
 from bnlib.exercises import Text
+from bnlib.inference import population_statistics
 from bnlib.inspect import inspect
 
 digits = load("digits")
@@ -307,6 +308,96 @@ def test_a_synchronized_layer_counts_the_samples_of_all_workers():
         alone = synchronized().module
     (finding,) = inspect(alone, batch_of(16)[0], accumulate=4)  # with nobody to join
     assert finding.case == "accumulation"
+
+
+def test_dropout_is_switched_on_and_nothing_else():
+    """Stochastic depth, noise and targets in training are not dropout."""
+
+    class Noisy(nn.Module):
+        def forward(self, x):
+            return x + 5 * torch.randn_like(x) if self.training else x
+
+    def detector(module, args):
+        assert not module.training, "targets are missing"
+
+    model = nn.Sequential(Noisy(), nn.Linear(64, 8), nn.BatchNorm1d(8)).train()
+    model.register_forward_pre_hook(detector)
+    assert inspect(model, batch_of(64)[0]) == []
+
+
+def test_dropout_that_has_been_dealt_with():
+    model = dropout_before_norm()[0]
+    update_bn([PIXELS], model)  # runs with dropout on
+    assert [f.case for f in inspect(model.eval(), PIXELS)] == ["dropout-before-norm"]
+    population_statistics(model, [PIXELS])
+    assert inspect(model.eval(), PIXELS) == []
+
+
+def test_a_norm_that_is_called_twice_normalizes_each_call_alone():
+    class Siamese(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = nn.BatchNorm1d(64)
+
+        def forward(self, x, y):
+            return self.norm(x) + self.norm(y)
+
+    pair = tuple(batch_of(2)[0].chunk(2))
+    assert [f.case for f in inspect(Siamese().train(), (pair, None))] == ["batch-of-one"]
+    several = dict(zip("xy", batch_of(64)[0].chunk(2), strict=True))
+    assert inspect(Siamese().train(), several) == []
+
+
+def test_a_compiled_model_in_data_parallel_talks_to_nobody():
+    with two_workers():
+        model = torch.compile(nn.parallel.DistributedDataParallel(mlp().train()))
+        assert [f.case for f in inspect(model, batch_of(16)[0])] == ["unsynchronized"]
+
+
+def test_a_forward_that_writes_to_its_weights():
+    model = nn.Sequential(nn.Embedding(20, 16, max_norm=1.0), nn.Flatten(), nn.BatchNorm1d(16))
+    before = model[0].weight.detach().clone()
+    inspect(model.train(), torch.arange(20)[:, None])
+    assert torch.equal(model[0].weight, before)
+
+
+def test_labels_that_say_nothing_of_the_order():
+    x = torch.randn(32, 64)
+    for labels in (torch.full((32,), -100), torch.zeros(32, dtype=torch.int64)):
+        assert inspect(nn.Sequential(nn.BatchNorm1d(64), nn.Flatten(0)), (x, labels)) == []
+
+
+def test_norms_that_inherit_nothing():
+    class LlamaRMSNorm(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(4))
+
+    model = nn.Sequential(nn.Linear(4, 4), LlamaRMSNorm())
+    decayed = torch.optim.AdamW(model.parameters(), weight_decay=0.1)
+    (finding,) = inspect(model, optimizer=[decayed])
+    assert (finding.case, finding.layers) == ("weight-decay", ("1",))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"batch": ()}, ValueError, r"batch: expected an input, or \(input, labels\), got \(\)"),
+        ({"batch": torch.zeros(0, 64)}, ValueError, r"expected samples, got none, \(0, 64\)"),
+        ({"batch": iter([])}, TypeError, "expected one batch, got a list_iterator"),
+        ({"optimizer": iter([])}, TypeError, "expected a torch.optim.Optimizer, got list_iterator"),
+    ],
+)
+def test_what_is_no_batch_or_optimizer(arguments, error, message):
+    with pytest.raises(error, match=message):
+        inspect(mlp().train(), **arguments)
+
+
+def test_models_without_values():
+    with pytest.raises(ValueError, match="tensors with values, got some on the meta device"):
+        inspect(mlp().to("meta"))
+    with pytest.raises(TypeError, match="got a scripted or traced one"):
+        inspect(torch.jit.trace(mlp().eval(), torch.zeros(4, 64)))
 
 
 def test_numbers_are_those_of_the_model():
