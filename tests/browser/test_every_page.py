@@ -89,6 +89,15 @@ def broken_formulas(page):
     )
 
 
+def cut_formulas(page):
+    """Nothing shows that a formula scrolls, and what is left of it may read as another one."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll("mjx-container[display=true]")]
+          .filter(e => e.scrollWidth > e.clientWidth + 1)
+          .map(e => `${e.scrollWidth - e.clientWidth} px: ${e.closest("[id]")?.id}`)"""
+    )
+
+
 def numbers_without_their_unit(page):
     """A line may not end between them."""
     return page.evaluate(
@@ -291,6 +300,7 @@ def wrong_on(page, name, language, by_hand):
     page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
     draw(page)  # what opened is measured, and may become a stop of the Tab key
     wrong |= {"phone, all open": wider_than_the_screen(page), "phone, cut off": cut_off(page)}
+    wrong["phone, formulas"] = cut_formulas(page)
     resize(page, "wide")
     wrong["all open"] = wider_than_the_screen(page)
     if name != "00_welcome":  # whose slider has half a page
