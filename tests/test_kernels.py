@@ -98,6 +98,9 @@ class OnGPU:
 
 def test_kernels_are_for_gpus_of_nvidia(monkeypatch):
     monkeypatch.setattr(functional, "_INTERPRETED", False)
+    started = SimpleNamespace(active=SimpleNamespace(utils=None))
+    monkeypatch.setattr(triton.runtime, "driver", started)  # a machine without a GPU has none
+    functional._import_kernels.cache_clear()
     assert functional._kernels(OnGPU(0)) is kernels
     monkeypatch.setattr(torch.version, "hip", "7.0")
     assert functional._kernels(OnGPU(0)) is None
