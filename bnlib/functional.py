@@ -14,10 +14,9 @@ rounding of its output, 2**-11 or 2**-8 times max|y|.
 
 Speed on the CPU is in benchmarks/results/speed_cpu.json (benchmarks/speed.py), beside torch. On one
 thread (N, C, H, W) takes 0.43 to 0.48 of torch's time forward and up to 0.76 with the backward,
-channels_last and (N, C) take 0.78 to 1.07; with two threads these two take 0.84 to 1.01.
-There torch sums whole columns in plain float32, and errs by 20u to 150u
-times max|y| where bnlib errs by u, and by more the longer the column
-(benchmarks/results/accuracy.json).
+channels_last and (N, C) take 0.78 to 1.07; with two threads these two take 0.84 to 1.01. There
+torch sums whole columns in plain float32, and errs by 20u to 150u times max|y| where bnlib errs by
+u, and by more the longer the column (benchmarks/results/accuracy.json).
 What it costs: Numba compiles at the first call of a dtype, for some seconds, and keeps the code;
 without Numba large tensors take the formulas, several times as long; halves are widened first, and
 take two to three times as long as in torch. Small tensors pay for Python: (64, 64) takes 11 times
@@ -610,16 +609,20 @@ def _check_batch_norm(input, running_mean, running_var, weight, bias, training, 
     _check_input("batch_norm", input)
     if training:
         _check_several_values("channel", input.shape[:1] + input.shape[2:], input.shape)
-    if eps < 0 or (training and eps == 0):
-        kind = "positive during training" if training else "non-negative"
-        raise ValueError(f"batch_norm eps must be {kind}, but got {eps}")
+    _check_settings(running_mean, running_var, training, eps)
     _check_number("batch_norm", "momentum", 7, momentum)
     _check_dtype("batch_norm", input)
-    if training and (running_mean is None) != (running_var is None):
-        raise ValueError("running_mean and running_var must either both be None or neither be None")
     _check_buffers(running_mean, running_var, needed=not training)
     _check_channels(input, running_mean, running_var, weight, bias)
     _check_parameters(input, weight, bias, running_mean, running_var)
+
+
+def _check_settings(running_mean, running_var, training, eps):
+    if eps < 0 or (training and eps == 0):
+        kind = "positive during training" if training else "non-negative"
+        raise ValueError(f"batch_norm eps must be {kind}, but got {eps}")
+    if training and (running_mean is None) != (running_var is None):
+        raise ValueError("running_mean and running_var must either both be None or neither be None")
 
 
 def _check_number(function: str, name: str, position: int, value: float) -> None:

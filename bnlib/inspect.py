@@ -79,11 +79,14 @@ class Finding:
 class _Seen:
     """What a batch norm was fed when it, and those below, normalized by the batch."""
 
-    samples: int = 0
     calls: list[int] = field(default_factory=list)  # samples of each call
     dtype: torch.dtype | None = None
     parts: list[Tensor] = field(default_factory=list)
     real_parts: list[Tensor] = field(default_factory=list)  # without the padding
+
+    @property
+    def samples(self) -> int:
+        return sum(self.calls)
 
     def moments(self, parts: list[Tensor] | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """The count, mean and variance of each channel."""
@@ -92,7 +95,7 @@ class _Seen:
 
     def fewest(self, workers: int) -> tuple[int, int]:
         """Values a channel, and samples, of the smallest call."""
-        values = min(int(part[0].flatten()[0]) for part in self.parts)
+        values = min(int(part[0, 0]) for part in self.parts)
         return values * workers, min(self.calls) * workers
 
 
@@ -211,7 +214,7 @@ def inspect(
 # --- running the model without a trace
 
 
-def _run(patient: _Patient, batch: Tensor | tuple | list, mask: Tensor | None) -> None:
+def _run(patient: _Patient, batch: Tensor | tuple | list | Mapping, mask: Tensor | None) -> None:
     if isinstance(batch, tuple | list) and not batch:
         raise ValueError(f"batch: expected an input, or (input, labels), got {batch!r}")
     x, *rest = batch if isinstance(batch, tuple | list) else (batch,)
@@ -255,7 +258,7 @@ class _DropoutOn(TorchFunctionMode):
 
 
 @torch.no_grad()
-def _forward(patient: _Patient, x: Tensor, mask: Tensor | None, seen: dict, noise: bool):
+def _forward(patient: _Patient, x: object, mask: Tensor | None, seen: dict, noise: bool):
     """Run on copies of the buffers. Every batch norm is in evaluation mode, and what it is fed
     goes into its running statistics just before: no error for one value, no talk between ranks.
     """
@@ -297,7 +300,6 @@ def _restore(p: nn.Parameter, data: Tensor, values: Tensor, version: int) -> Non
 
 def _record(seen: _Seen, mask: Tensor | None, norm: nn.Module, args: tuple, kwargs: dict) -> None:
     x = args[0] if args else kwargs["input"]
-    seen.samples += len(x)
     seen.calls.append(len(x))
     seen.dtype = x.dtype
     seen.parts.append(bnn.channel_moments(x))
@@ -495,11 +497,11 @@ def _precision(patient: _Patient) -> Iterator[Finding]:
     lost = {}
     for name, seen in patient.seen.items():
         if seen.parts:
-            _, mean, var = seen.moments()
+            count, mean, var = seen.moments()
             wide = torch.promote_types(seen.dtype, torch.float32)
             roundoff, of_input = (torch.finfo(d).eps / 2 for d in (wide, seen.dtype))
             # A constant channel is no symptom, unless it was rounding that made it constant.
-            varies = (var > 0) | (of_input > roundoff and int(seen.moments()[0][0]) > 1)
+            varies = (var > 0) | ((count > 1) & (of_input > roundoff))
             kappas = (mean.square() / (var + patient.norms[name].eps)).sqrt() * varies
             kappa = kappas.max().item()
             lost[name] = max(roundoff * kappa**2, (of_input * kappa) ** 2), kappa
@@ -578,7 +580,7 @@ def _is_untouched(norm: nn.Module) -> bool:
 
 
 def _is_trained(norm: nn.Module) -> bool:
-    """Whether gamma is neither all 1 nor all 0, or beta not all 0, as at the start."""
+    """Whether beta is not all 0, as at the start; without beta, whether gamma is not all 0 or 1."""
     if norm.weight is None:
         return False
     if norm.bias is not None:

@@ -312,12 +312,7 @@ class SyncBatchNorm(_BatchNorm, _TorchBatchNorm):
 
     def _check_fits(self, input: Tensor) -> None:
         """What `functional.batch_norm` refuses, before any rank waits for this one."""
-        if self.eps <= 0:
-            raise ValueError(f"batch_norm eps must be positive during training, but got {self.eps}")
-        if (self.running_mean is None) != (self.running_var is None):
-            raise ValueError(
-                "running_mean and running_var must either both be None or neither be None"
-            )
+        F._check_settings(self.running_mean, self.running_var, True, self.eps)
         if not input.is_floating_point():
             raise NotImplementedError(f'"batch_norm" not implemented for {input.dtype}')
         for name in "running_mean", "running_var", "weight", "bias":

@@ -4,8 +4,8 @@
     torchrun --nproc-per-node 2 experiments/distributed.py --plain    of each worker's own images
 
 Every step has the same `--batch` images however many workers share them, so with `--plain` a
-worker's statistics come from fewer. GPUs talk over nccl, CPUs over gloo. This is an example and
-records nothing: what it prints depends on how many workers there are.
+worker's statistics come from fewer. Where each worker has a GPU they talk over nccl, else over
+gloo. This is an example and records nothing: what it prints depends on how many workers there are.
 """
 
 import argparse

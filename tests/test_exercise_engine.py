@@ -207,6 +207,44 @@ def test_an_error_can_be_the_right_answer():
     )
 
 
+def test_another_error_than_the_right_one_is_told():
+    def checked(x):
+        if x < 0:
+            raise ValueError("x")
+        return x
+
+    def asserted(x):
+        assert x >= 0
+        return x
+
+    exercise = exercise_of(checked, (1.0,), (-1.0,))
+    said = english(check_answer(exercise, asserted))
+    assert "should raise ValueError" in said and "another error. AssertionError" in said
+
+
+def test_an_answer_that_has_begun_is_not_untried():
+    class Half:
+        def __init__(self, num_features):
+            self.count = 0
+
+        def update(self, x):
+            self.count += 1
+
+        def statistics(self):
+            raise NotImplementedError
+
+    result = check("welford", Half)
+    assert (result.mistake, result.state) == ("unfinished", "wrong"), repr(result)
+    assert "still says raise NotImplementedError" in english(result)
+
+
+def test_the_message_of_an_error_can_be_shown():
+    def surrogate(x):
+        raise ValueError("\ud800")
+
+    repr(check("standardize", surrogate)).encode("utf-8")
+
+
 # --- pairs of mistakes
 
 
@@ -341,6 +379,29 @@ def test_truth_values_and_texts():
 def test_no_relation_is_seen_in_too_few_numbers():
     two = exercise_of(lambda x: x * 2, (np.array([1.0, 5.0]),))
     assert "times" not in english(check_answer(two, lambda x: x * 2 + 1))
+    one = exercise_of(lambda x: x > 2, (1.0,), (3.0,))
+    assert "swapped" not in english(check_answer(one, lambda x: x <= 2))
+
+
+def test_what_is_missing_in_a_pair_or_a_dict():
+    pair = exercise_of(lambda x: (x, x + 1), (1.0,))
+    said = english(check_answer(pair, lambda x: (x, None)))
+    assert "This value is None" in said and "return missing" not in said
+    table = exercise_of(lambda x: {"a": x, "b": x}, (1.0,))
+    said = english(check_answer(table, lambda x: {"a": x}))
+    assert "keys 'a'; 'a', 'b' are expected" in said
+
+
+def test_as_many_digits_as_it_takes():
+    x = np.arange(1.0, 9.0)
+    exercise = exercise_of(lambda x: x, (x,))
+    said = english(check_answer(exercise, lambda x: x * (1 + 1e-6)))
+    assert "1.000001 times" in said
+
+
+def test_truths_in_the_place_of_numbers():
+    result = check("standardize", lambda x: x > x.mean(axis=0))
+    assert not result.passed and "precision" not in english(result)
 
 
 # --- drawing

@@ -78,7 +78,8 @@ class Verdict:
     def unfinished(self, smallest: int, wrong: list[int]) -> Result:
         """An untouched stub, or an answer that has begun and still holds one."""
         line = self.outcomes[smallest].line
-        if len(wrong) < len(self.cases) or not raises_at_once(self.answer, line):
+        has_begun = len(wrong) < len(self.cases) or not raises_at_once(self.answer, line)
+        if line is not None and has_begun:
             return Result(False, "unfinished", messages.UNFINISHED.format(line=line))
         return Result(False, "not_attempted", messages.NOT_ATTEMPTED)
 
