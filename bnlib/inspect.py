@@ -72,7 +72,8 @@ class Finding:
 
     def __str__(self) -> str:
         more = f" and {len(self.layers) - 1} more" if len(self.layers) > 1 else ""
-        return f"[{self.case}] {self.layers[0]}{more}: {self.reason.en} {self.fix.en}"
+        said = f"{self.reason.en} {self.fix.en}"
+        return f"[{self.case}] {self.layers[0]}{more}: {said} See {self.page}"
 
 
 @dataclass
@@ -130,6 +131,14 @@ class _Patient:
         """What those were fed that normalize by the batch."""
         reached = {name: self.seen.get(name, _Seen()) for name in self.by_batch()}
         return {name: seen for name, seen in reached.items() if seen.parts}
+
+    def data_parallel(self) -> Iterator[tuple[str, nn.parallel.DistributedDataParallel]]:
+        """Those around the model or parts of it, each with the start of its layers' names."""
+        modules = [("", wrapper) for wrapper in self.wrappers]
+        modules += [(f"{name}.", module) for name, module in self.model.named_modules()]
+        for prefix, module in modules:
+            if isinstance(module, nn.parallel.DistributedDataParallel):
+                yield prefix, module
 
     def few_of_many(self) -> dict[str, int]:
         """Samples by layer, where these few stand for a larger batch that is elsewhere."""
@@ -383,15 +392,15 @@ def _batch_of_one(patient: _Patient) -> Iterator[Finding]:
 
 
 def _unsynchronized(patient: _Patient) -> Iterator[Finding]:
-    for wrapper in patient.wrappers:
-        if not isinstance(wrapper, nn.parallel.DistributedDataParallel):
-            continue
+    for prefix, wrapper in patient.data_parallel():
         workers = wrapper.process_group.size()
-        plain = [n for n, m in patient.by_batch().items() if not _is_synchronized(m)]
+        own = {n: m for n, m in patient.by_batch().items() if n.startswith(prefix)}
+        plain = [n for n, m in own.items() if not _is_synchronized(m)]
+        few = {n: samples for n, samples in patient.few_of_many().items() if n in own}
         # The older name of forward_sync_buffers, which torch had no other for before 2.13.
         if workers > 1 and plain and not wrapper.broadcast_buffers:
             yield _finding("unbroadcast", plain, workers=workers)
-        elif workers > 1 and (few := patient.few_of_many()):
+        elif workers > 1 and few:
             samples = max(few.values())
             yield _finding("unsynchronized", few, workers=workers, samples=samples)
 

@@ -163,6 +163,34 @@ def test_a_class_is_used_as_the_exercise_says():
     ]
 
 
+def test_what_grows_with_the_data_is_refused_where_it_may_not():
+    class Doubles(list):
+        """Holds every number twice, in places that a glance at the attributes does not show."""
+
+    class Inner:
+        numbers = ()
+
+    class Keeps:
+        def __init__(self, num_features):
+            self.inner, self.state = Inner(), {"seen": []}
+            self.inner.numbers = Doubles()
+            self.inner.itself = self
+
+        def update(self, x):
+            self.inner.numbers.append(x.tolist())
+            self.state["seen"].append(np.array(x, dtype=float))
+
+        def statistics(self):
+            x = np.array(self.state["seen"])
+            return x.mean(axis=0), x.var(axis=0)
+
+    result = check("welford", Keeps)
+    assert (result.passed, result.mistake) == (False, "keeps_all")
+    # the largest input has 5 samples of 3 features; each is there twice
+    assert "held 24 numbers, and 30 after" in english(result), repr(result)
+    assert "24개였다가" in result.text.ko and "30개로" in result.text.ko
+
+
 def test_a_class_stub_keeps_signatures_and_docstrings():
     assert MEAN.stub == (
         'class Mean:\n    """The mean of all batches so far.\n\n'
@@ -366,6 +394,17 @@ def test_facts_about_one_of_several_values():
 
     said = english(check("standardize-test-split", second_off))
     assert "before it is right. Look at the second value." in said
+
+
+def test_facts_about_slices_along_an_axis():
+    x = np.random.default_rng(0).normal(size=(2, 3, 4))
+
+    def spoils_channels(x):
+        return x * np.array([1.0, 1.5, -3.0])[:, None] + np.array([0.0, 1.0, 0.5])[:, None]
+
+    result = check_answer(exercise_of(lambda x: x + 0.0, (x,)), spoils_channels)
+    assert "Right only in slice 0 along axis 1, counting from 0." in english(result)
+    assert "1번 축의 조각 0만 맞습니다" in result.text.ko
 
 
 def test_truth_values_and_texts():

@@ -272,7 +272,8 @@ def test_other_findings():
     assert [f.case for f in inspect(model, batch)] == ["training-mode"]
     model.eval()[1].running_var[3] = torch.inf
     assert [f.case for f in inspect(model)] == ["broken-statistics"]
-    assert "1 of 48 channels" in str(inspect(model)[0])
+    said = str(inspect(model)[0])
+    assert "1 of 48 channels" in said and said.endswith("12_bug_clinic.html#sec-clinic-precision")
     model[1].running_var[3] = 1
     model[4].running_mean += 3
     (finding,) = inspect(model, batch)
@@ -293,6 +294,10 @@ def test_other_findings():
         apart = nn.parallel.DistributedDataParallel(mlp().train(), forward_sync_buffers=False)
         assert [f.case for f in inspect(apart)] == ["unbroadcast"]
         assert inspect(apart.module) == []
+        part = nn.parallel.DistributedDataParallel(mlp().train())
+        (finding,) = inspect(nn.Sequential(part, nn.BatchNorm1d(10)), batch_of(16)[0])
+        assert finding.case == "unsynchronized"
+        assert finding.layers == ("0.module.1", "0.module.4")
 
 
 def test_a_synchronized_layer_counts_the_samples_of_all_workers():

@@ -18,7 +18,7 @@ from .language import join
 from .result import Result
 from .running import Outcome, agree, name_error, run
 from .time_limit import OutOfTime
-from .values import has_shape, same_shape
+from .values import count_numbers, has_shape, same_shape
 
 SECONDS = 5.0  # for all inputs of a check together; a right answer needs some milliseconds
 
@@ -92,7 +92,23 @@ class Verdict:
     def right_values(self) -> Result:
         if any(outcome.changed_input for outcome in self.outcomes):
             return Result(False, "changed_input", messages.CHANGED_INPUT)
+        before, after = self.numbers_kept()
+        if after > before:
+            text = messages.KEEPS_ALL.format(before=before, after=after)
+            return Result(False, "keeps_all", text)
         return Result(True, None, messages.PASSED.format(cases=len(self.cases)))
+
+    def numbers_kept(self) -> tuple[int, int]:
+        """How many numbers the answer's object holds before the last update, and after it."""
+        if self.exercise.keeps is None:
+            return 0, 0
+
+        def counted(answer: Callable, *case: Any) -> list[int]:
+            return [count_numbers(state) for state in self.exercise.keeps(answer, *case)]
+
+        case = max(self.cases, key=size)
+        *_, before, after = run(self.answer, case, counted).value or (0, 0)
+        return before, after
 
     # --- mistakes
 

@@ -61,6 +61,8 @@ class Exercise:
                 every answer gets a deep copy, of random generators too
     hints       in the order a reader should see them
     use         use(answer, *case) -> the value to compare, where one call is not enough
+    keeps       keeps(answer, *case) -> the object after each update, where what it holds may not
+                grow with their number
     tolerance   relative; None: the square root of the dtype's eps
     accepts     accepts(*case) -> bool: whether an input with fewer rows or columns still fits the
                 statement, where the solution gives finite values for more than that
@@ -76,6 +78,7 @@ class Exercise:
     cases: Callable[[np.random.Generator], Iterable[tuple]]
     hints: list[Text]
     use: Callable = call
+    keeps: Callable[..., Iterable] | None = None
     tolerance: float | None = None
     accepts: Callable[..., bool] | None = None
     mistakes: list[Mistake] = field(default_factory=list)

@@ -192,14 +192,14 @@ def by_slice(got: np.ndarray, want: np.ndarray, rtol: float | None) -> Text | No
             continue
         pairs = list(zip(np.moveaxis(got, axis, 0), np.moveaxis(want, axis, 0), strict=True))
         right = [i for i, (a, b) in enumerate(pairs) if np.any(b) and close(a, b, rtol)]
-        ko, en = name_axis(axis, want.ndim)
         if right:
+            ko, en = name_slice(axis, want.ndim, f" {listed(right)}")
             return Text(
-                ko=f"{ko} {listed(right)}만 맞습니다(0부터 셉니다).",
-                en=f"Right only in {en} {listed(right)}, counting from 0.",
+                ko=f"{ko}만 맞습니다(0부터 셉니다).", en=f"Right only in {en}, counting from 0."
             )
         ratios = [common_factor(a, b, rtol) for a, b in pairs]
         if None not in ratios:
+            ko, en = name_slice(axis, want.ndim)
             values = listed([number(ratio, 1) for ratio in ratios])
             return Text(
                 ko=f"{ko}마다 기대한 값의 일정한 배수입니다. 차례로 {values}배입니다.",
@@ -208,10 +208,11 @@ def by_slice(got: np.ndarray, want: np.ndarray, rtol: float | None) -> Text | No
     return None
 
 
-def name_axis(axis: int, ndim: int) -> tuple[str, str]:
+def name_slice(axis: int, ndim: int, numbers: str = "") -> tuple[str, str]:
     if ndim == 2:
-        return [("행", "row"), ("열", "column")][axis]
-    return f"{axis}번 축", f"index of axis {axis}"
+        ko, en = [("행", "row"), ("열", "column")][axis]
+        return ko + numbers, en + numbers
+    return f"{axis}번 축의 조각{numbers}", f"slice{numbers} along axis {axis}"
 
 
 def moments(got: np.ndarray, want: np.ndarray, rtol: float | None) -> Text | None:

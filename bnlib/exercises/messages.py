@@ -86,6 +86,12 @@ CHANGED_INPUT = Text(
     en="The returned value is right, but your function changed its input array. "
     "Compute into a new array, so that the caller's data stays as it was.",
 )
+KEEPS_ALL = Text(
+    ko="돌려준 값은 맞습니다. 그러나 객체에 담긴 수가 {before}개였다가, 데이터가 한 번 더 들어오자 "
+    "{after}개로 늘었습니다. 데이터를 간직하지 말고, 통계량을 새로 구하는 데 필요한 것만 남기세요.",
+    en="The returned values are right, but the object held {before} numbers, and {after} after one "
+    "more update. Do not keep the data, only what the next statistics are computed from.",
+)
 VALUES_DIFFER = Text(
     ko="모양은 맞습니다. 값이 다릅니다.",
     en="The shape is right, the values differ.",

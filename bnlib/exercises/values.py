@@ -6,6 +6,8 @@ Everything after `plain` can compare and show without running code that the answ
 
 from __future__ import annotations
 
+from collections import deque
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -157,6 +159,25 @@ def has_shape(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return any(map(has_shape, value))
     return isinstance(value, np.ndarray) and value.ndim > 0
+
+
+def count_numbers(value: Any, seen: set[int] | None = None) -> int:
+    """How many numbers an object holds: in its attributes, and in what these hold."""
+    seen = set() if seen is None else seen
+    if isinstance(value, Number):
+        return 1
+    if id(value) in seen:
+        return 0
+    seen.add(id(value))
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return value.size
+    if isinstance(value, dict):
+        inside = dict.values(value)
+    elif isinstance(value, list | tuple | set | deque | np.ndarray):
+        inside = list(value)
+    else:
+        inside = list(getattr(value, "__dict__", {}).values())
+    return sum(count_numbers(item, seen) for item in inside)
 
 
 def is_sequence(value: Any) -> bool:

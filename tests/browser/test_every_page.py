@@ -288,8 +288,7 @@ def wrong_on(page, name, language, by_hand):
         "parts": missing_parts(page, name),
         "sliders": sliders_that_fail(page) if by_hand else [],
     }
-    resize(page, "phone")
-    scroll_through(page)
+    resize(page, "phone")  # all that loads late has loaded
     wrong |= {
         "phone, width": wider_than_the_screen(page),
         "phone, stretched": stretched_pictures(page),

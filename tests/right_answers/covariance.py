@@ -1,17 +1,6 @@
 import numpy as np
 
 
-class KeepsEverything:
-    def __init__(self, num_features):
-        self.rows = np.empty((0, num_features))
-
-    def update(self, x):
-        self.rows = np.vstack([self.rows, x])
-
-    def covariance(self):
-        return np.cov(self.rows, rowvar=False, bias=True)
-
-
 class SampleBySample:
     """Welford's recurrence; covariance() hands out the array that it goes on changing."""
 

@@ -1,19 +1,6 @@
 import numpy as np
 
 
-class KeepsAll:
-    """Not in constant memory, but right."""
-
-    def __init__(self, num_features):
-        self.samples = []
-
-    def update(self, x):
-        self.samples.append(np.array(x, dtype=np.float64))
-
-    def statistics(self):
-        return np.mean(self.samples, axis=0), np.var(self.samples, axis=0)
-
-
 class ByMerging:
     def __init__(self, num_features):
         self.state = 0, np.zeros(num_features), np.zeros(num_features)

@@ -24,6 +24,8 @@ def cases(rng):
     yield (np.column_stack([np.full(10, 0.1), rng.normal(3, 2, 10)]),)
     # A length in metres, known to the nanometre: small, but not constant.
     yield (np.column_stack([rng.normal(0, 1e-9, 6), np.full(6, 2.0), rng.normal(5, 1, 6)]),)
+    # A clock that has counted nanoseconds for 52 days: 2 and 4 later are different times.
+    yield (np.column_stack([2.0**52 + np.array([0, 2, 4, 2]), rng.normal(3, 2, 4)]),)
     # Constant but for some rows, and constant at a value whose mean is rounded by far more.
     yield (np.column_stack([[3.0, 3.0, 5.0, 3.0], [1.0, 3.0, 2.0, 1.0]]),)
     yield (np.column_stack([np.full(10, 1234567.1), rng.normal(3, 2, 10)]),)
@@ -95,6 +97,21 @@ def compares_std_with_zero(x):
 
 
 SMALL_NUMBERS = [1e-12, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3]
+
+
+@exercise.mistake(
+    ko="상수 열인지를 표준편차의 크기로 정했습니다. 표준편차가 1e-9인 열도, 0에서 먼 곳에서 조금씩 움직이는 열도 "
+    "변하는 열입니다. 한편 반올림만으로도 표준편차가 그만큼 커질 수 있습니다. 값이 변하는지는 값에게 물어보세요.",
+    en="The size of the std decides whether a column is constant. But one with a std of 1e-9 does "
+    "change, and so does one that moves a little far from 0, while rounding alone can make a std as "
+    "large. Ask the values themselves whether they change.",
+    small=SMALL_NUMBERS,
+    ratio=[1e-15, 1e-14, 1e-13, *SMALL_NUMBERS],
+)
+def judges_by_the_std(x, small=0.0, ratio=0.0):
+    mean, std = x.mean(axis=0), x.std(axis=0)
+    constant = std <= small + ratio * np.abs(mean)
+    return np.where(constant, 0.0, (x - mean) / np.where(constant, 1.0, std))
 
 
 @exercise.mistake(

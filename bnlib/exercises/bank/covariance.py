@@ -51,14 +51,20 @@ def far_from_zero(spread):
     return np.column_stack([2.0**27 + np.tile([1, -1], 2), np.repeat([spread, -spread], 2)])
 
 
-def use(answer, first, second, third=None):
-    """The covariance after every batch."""
+def streams(answer, first, second, third=None):
+    """The object after every batch."""
     running = answer(first.shape[1])
-    found = []
     for x in (first, second) if third is None else (first, second, third):
         running.update(x)
-        found.append(copy.deepcopy(running.covariance()))  # it may be changed by the next update
-    return found
+        yield running
+
+
+def use(answer, first, second, third=None):
+    """The covariance after every batch."""
+    return [
+        copy.deepcopy(running.covariance())  # it may be changed by the next update
+        for running in streams(answer, first, second, third)
+    ]
 
 
 exercise = Exercise(
@@ -70,6 +76,7 @@ exercise = Exercise(
     solution=RunningCovariance,
     cases=cases,
     use=use,
+    keeps=streams,
     hints=[
         Text(
             ko="두 배치 안에서는 값이 하나도 변하지 않는데 두 배치의 평균이 다르다고 상상해 보세요. "

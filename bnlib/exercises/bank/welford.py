@@ -34,14 +34,20 @@ class Welford:
         return self.mean, self.m2 / self.count
 
 
-def use(answer, samples):
-    """The statistics after every sample."""
+def streams(answer, samples):
+    """The object after every sample."""
     stream = answer(samples.shape[1])
-    seen = []
     for x in samples:
         stream.update(x)
-        seen.append([np.array(statistic) for statistic in stream.statistics()])
-    return seen
+        yield stream
+
+
+def use(answer, samples):
+    """The statistics after every sample."""
+    return [
+        [np.array(statistic) for statistic in stream.statistics()]
+        for stream in streams(answer, samples)
+    ]
 
 
 def cases(rng):
@@ -60,6 +66,7 @@ exercise = Exercise(
     solution=Welford,
     cases=cases,
     use=use,
+    keeps=streams,
     hints=[
         Text(
             ko="새 표본은 평균을 자기 쪽으로 조금 끌어당깁니다. n번째 표본은 몇 분의 1만큼 끌어당기나요?",
