@@ -89,6 +89,19 @@ def broken_formulas(page):
     )
 
 
+def marked_words_that_look_plain(page):
+    """Half of a page's elements are words of code: only those that a theme colours need be one."""
+    return page.evaluate(
+        """() => {
+          const look = e => { const s = getComputedStyle(e);
+            return [s.color, s.fontWeight, s.fontStyle].join(); };
+          const words = [...document.querySelectorAll("article .highlight pre > span[class]")];
+          return [...new Set(words.filter(w => look(w) === look(w.parentElement))
+            .map(w => `${w.className}: ${w.textContent}`))];
+        }"""
+    )
+
+
 def cut_formulas(page):
     """Nothing shows that a formula scrolls, and what is left of it may read as another one."""
     return page.evaluate(
@@ -283,6 +296,7 @@ def wrong_on(page, name, language, by_hand):
         "pictures": pictures_without_words(page),
         "blurred": blurred_pictures(page),
         "words": words_of_the_other_language(page, language),
+        "code words": marked_words_that_look_plain(page),
         "keyboard": unreachable_by_keyboard(page),
         "width": wider_than_the_screen(page),
         "parts": missing_parts(page, name),
