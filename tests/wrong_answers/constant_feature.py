@@ -14,10 +14,6 @@ def compares_the_first_and_the_last_row(x):
     return _standardized(x, x[0] == x[-1])
 
 
-def takes_a_small_std_for_none(x):
-    return _standardized(x, x.std(axis=0) < 1e-12)
-
-
 def takes_a_small_relative_std_for_none(x):
     return _standardized(x, x.std(axis=0) <= 3e-15 * abs(x.mean(axis=0)))
 

@@ -231,7 +231,7 @@ class correlation(Batches):
 
 
 @exercise.combine
-class combined(Batches):
+class Combined(RunningCovariance):
     def __init__(
         self,
         num_features,
@@ -242,13 +242,19 @@ class combined(Batches):
         only_the_variances=False,
     ):
         super().__init__(num_features)
-        self.ddof_1 = ddof_1
+        self.ddof = int(ddof_1)
         self.forgets_to_centre = forgets_to_centre
         self.only_the_last_batch = only_the_last_batch
         self.only_the_variances = only_the_variances
 
+    def update(self, x):
+        if self.only_the_last_batch:
+            super().__init__(x.shape[1])
+        super().update(x)
+
     def covariance(self):
-        x = self.batches[-1] if self.only_the_last_batch else self.together
-        centred = x if self.forgets_to_centre else x - x.mean(axis=0)
-        found = centred.T @ centred / (len(x) - int(self.ddof_1))
+        scatter = self.scatter
+        if self.forgets_to_centre:
+            scatter = scatter + self.count * np.outer(self.mean, self.mean)
+        found = scatter / np.float64(self.count - self.ddof)
         return np.diag(np.diag(found)) if self.only_the_variances else found
