@@ -26,7 +26,7 @@ SECTIONS = {  # case -> label of its section in chapter 12
 }
 
 _FAR = Text(
-    ko="이동 통계량이 지금의 가중치로 이 배치에서 구한 것과 멉니다. 가운데 채널의 분산이 {ratio:.3g}배, 평균이 표준편차의 {gap:.3g}배만큼 다릅니다.",
+    ko="이동 통계량이 지금의 가중치로 이 배치에서 구한 것과 크게 다릅니다. 채널들의 중앙값으로 분산은 {ratio:.3g}배, 평균은 표준편차의 {gap:.3g}배만큼 다릅니다.",
     en="The running statistics are far from those of this batch under these weights: in the median channel the variance differs {ratio:.3g}-fold, the mean by {gap:.3g} standard deviations.",
 )
 

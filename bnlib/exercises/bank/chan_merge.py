@@ -16,7 +16,7 @@ def merge(first, second):
     One part may be empty: its count is 0, and its mean and m2 may be anything, nan included.
     Returns (count, mean, m2) of all samples together. The result has to hold where the means are
     a million standard deviations away from 0.
-    Source: Chan, Golub & LeVeque 1979.
+    Source: Chan, Golub & LeVeque 1983.
     """
     (count_a, mean_a, m2_a), (count_b, mean_b, m2_b) = first, second
     if count_a == 0:

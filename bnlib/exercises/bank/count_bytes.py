@@ -49,7 +49,7 @@ exercise = Exercise(
             "which come from x and dy.",
         ),
         Text(
-            ko="복사는 한 번 읽고 한 번 씁니다. 답이 맞으면 앞으로 갈 때 복사의 1.5배, 뒤로 올 때 2.5배입니다.",
+            ko="복사는 한 번 읽고 한 번 씁니다. 답이 맞으면 순전파는 복사의 1.5배, 역전파는 2.5배입니다.",
             en="A copy reads once and writes once. A right answer makes 1.5 copies forward, 2.5 backward.",
         ),
     ],
@@ -62,7 +62,7 @@ def multiples(shape, forward, backward, itemsize):
 
 
 @exercise.mistake(
-    ko="앞으로 갈 때 x를 한 번만 읽었습니다. 통계량을 구하고 나서 정규화하려면 x가 다시 필요한데, "
+    ko="순전파에서 x를 한 번만 읽었습니다. 통계량을 구하고 나서 정규화하려면 x가 다시 필요한데, "
     "캐시에는 남아 있지 않습니다.",
     en="Forward reads x only once. After the statistics, normalizing needs x again, "
     "and the cache no longer has it.",
@@ -73,7 +73,7 @@ def reads_x_once(shape, itemsize, backward):
 
 
 @exercise.mistake(
-    ko="앞으로 가는 쪽은 맞습니다. 뒤로 올 때 x와 dy를 한 번씩만 읽었습니다. "
+    ko="순전파는 맞습니다. 역전파에서 x와 dy를 한 번씩만 읽었습니다. "
     "dx의 첫 값을 쓰기 전에 배치 전체의 합이 두 개 필요합니다.",
     en="Forward is right. Backward reads x and dy only once each, "
     "but before the first value of dx, two sums over the whole batch are needed.",
@@ -83,7 +83,7 @@ def backward_in_one_pass(shape, itemsize):
 
 
 @exercise.mistake(
-    ko="앞으로 가는 쪽은 맞습니다. 뒤로 올 때 dx를 구하는 데 dy만 다시 읽었습니다. "
+    ko="순전파는 맞습니다. 역전파에서 dx를 구하는 데 dy만 다시 읽었습니다. "
     "dx의 식에는 x_hat도 있고, x_hat은 x에서 나옵니다.",
     en="Forward is right. Backward reads only dy again to find dx, "
     "but x_hat is in that formula too, and comes from x.",
@@ -169,7 +169,7 @@ def one_sample(shape, itemsize):
 
 
 @exercise.mistake(
-    ko="값은 맞습니다. 돌려주는 순서가 바뀌었습니다. 앞으로 가는 쪽이 먼저입니다.",
+    ko="값은 맞습니다. 돌려주는 순서가 바뀌었습니다. 순전파가 먼저입니다.",
     en="The values are right, returned in the wrong order: forward comes first.",
 )
 def swaps_the_results(shape, itemsize):

@@ -80,7 +80,7 @@ def count(layers, per_bn=lambda c, h, w: (2 * c, 2 * c), area=lambda k: k * k, b
 
 
 @exercise.mistake(
-    ko="gamma와 beta를 픽셀마다 세었습니다. 한 특성 맵의 모든 위치는 gamma 하나를 함께 씁니다. "
+    ko="gamma와 beta를 화소마다 세었습니다. 한 특성 맵의 모든 위치는 gamma 하나를 함께 씁니다. "
     "그림이 두 배로 커지면 파라미터도 늘어나야 하나요?",
     en="gamma and beta are counted for every pixel. "
     "All positions of a feature map share one gamma. "

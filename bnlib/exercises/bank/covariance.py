@@ -91,7 +91,7 @@ exercise = Exercise(
         ),
         Text(
             ko="배치 하나를 더할 때 그 행렬은 배치 안의 퍼짐만큼 커지고, 두 평균의 차이만큼 더 커집니다. "
-            "둘째 몫은 두 표본 수에 어떻게 기대나요? 표본이 하나씩일 때 손으로 계산해 보세요.",
+            "둘째 몫은 두 표본 수에 따라 어떻게 달라지나요? 표본이 하나씩일 때 손으로 계산해 보세요.",
             en="When a batch joins, that matrix grows by the spread within the batch, "
             "and again because the means differ. How does the second part depend on the two counts? "
             "Work it out by hand for one sample each.",

@@ -155,7 +155,7 @@ def own_statistics_summed(weight, micro_batches, eps):
 
 
 @exercise.mistake(
-    ko="앞으로 가는 계산은 맞습니다. 뒤로 올 때 통계량을 상수로 보았습니다. 평균과 분산도 weight로 계산한 값입니다.",
+    ko="순전파는 맞습니다. 역전파에서 통계량을 상수로 보았습니다. 평균과 분산도 weight로 계산한 값입니다.",
     en="The forward pass is right. Backward, the statistics are treated as constants, "
     "but mean and variance are computed from weight too.",
 )
@@ -168,7 +168,7 @@ def statistics_are_constants(weight, micro_batches, eps):
 
 
 @exercise.mistake(
-    ko="앞으로 가는 계산은 맞습니다. 뒤로 올 때의 두 평균을 마이크로배치 안에서만 구했습니다. "
+    ko="순전파는 맞습니다. 역전파에 나오는 두 평균을 마이크로배치 안에서만 구했습니다. "
     "한 표본이 공통의 평균을 움직이면 다른 마이크로배치의 출력도 바뀝니다.",
     en="The forward pass is right. Backward, the two means run over one micro-batch only, but a sample "
     "that moves the common mean changes the output of the other micro-batches too.",

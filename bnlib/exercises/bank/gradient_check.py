@@ -176,7 +176,7 @@ exercise = Exercise(
             "Repeat for every value of every input.",
         ),
         Text(
-            ko="걸음의 크기는 float64에서 1e-5 부근이 좋습니다. 더 크면 곡선이 보이고, 더 작으면 반올림이 보입니다.",
+            ko="걸음의 크기는 float64에서 1e-5 부근이 좋습니다. 더 크면 곡선이 보이고, 더 작으면 반올림 오차가 보입니다.",
             en="In float64 a step near 1e-5 is good: larger ones see the curve, smaller ones rounding.",
         ),
         Text(
@@ -272,7 +272,7 @@ def one_sample(forward, backward, rng, smallest_size=0.0):
 
 
 @exercise.mistake(
-    ko="gamma가 모두 0입니다. 그러면 y는 x에 기대지 않고 dx는 0입니다. "
+    ko="gamma가 모두 0입니다. 그러면 y는 x와 상관없고 dx는 0입니다. "
     "x로 가는 길이 틀려도 0에 곱해져 보이지 않습니다.",
     en="gamma is all 0. Then y does not depend on x and dx is 0: "
     "whatever is wrong on the way to x is multiplied by 0.",
@@ -293,7 +293,7 @@ def gamma_all_one(forward, backward, rng):
 
 @exercise.mistake(
     ko="dy가 모두 같습니다. 손실이 y의 합이 되는데, x_hat의 합은 언제나 0이므로 dx도 0입니다. "
-    "0과 0을 비교하면 남는 것은 반올림뿐입니다.",
+    "0과 0을 비교하면 남는 것은 반올림 오차뿐입니다.",
     en="All dy are alike, so the loss is the sum of y. The sum of x_hat is always 0, and dx with it: "
     "comparing 0 with 0 leaves nothing but rounding.",
     smallest_size=[0.0, 1e-6],

@@ -109,7 +109,7 @@ def each_element_alone(x, gamma, beta, eps):
 
 
 @exercise.mistake(
-    ko="배치 축만 보았습니다. 그러면 픽셀 자리마다 통계량이 생깁니다. 특성 맵 안의 값들을 함께 보아야 합니다.",
+    ko="배치 축만 보았습니다. 그러면 화소 자리마다 통계량이 생깁니다. 특성 맵 안의 값들을 함께 보아야 합니다.",
     en="Only the batch axis is used, so each pixel position gets its own statistics. "
     "The values inside one feature map belong together.",
 )

@@ -56,13 +56,13 @@ exercise = Exercise(
     accepts=accepts,
     hints=[
         Text(
-            ko="앞으로 가는 계산부터 하세요. p가 커질수록 mean(|d|^p)^(1/p)에서는 가장 큰 |d|가 이깁니다. "
+            ko="순전파부터 하세요. p가 커질수록 mean(|d|^p)^(1/p)에서는 가장 큰 |d|가 이깁니다. "
             "NumPy에게 무한대 제곱을 시키지 말고 p = inf를 따로 다루세요.",
             en="Begin with the forward pass. As p grows, the largest |d| wins. "
             "Do not ask NumPy for a power of infinity: treat p = inf on its own.",
         ),
         Text(
-            ko="뒤로 올 때 x에서 y로 가는 길은 셋입니다. d에서 곧바로, s를 지나서, 평균을 지나서 갑니다. "
+            ko="역전파에서 따라갈 x에서 y로 가는 길은 셋입니다. d에서 곧바로, s를 지나서, 평균을 지나서 갑니다. "
             "5장에서처럼 노드마다 기울기를 적어 보세요.",
             en="Backward, three paths lead from x to y: straight through d, through s, "
             "and through the mean. Write them node by node, as in chapter 5.",

@@ -36,7 +36,7 @@ exercise = Exercise(
     cases=cases,
     hints=[
         Text(
-            ko="이 손실의 헤세 행렬(Hessian)은 w에도 y에도 기대지 않습니다. 두 번 미분해 보세요.",
+            ko="이 손실의 헤세 행렬(Hessian)은 w에도 y에도 달려 있지 않습니다. 두 번 미분해 보세요.",
             en="The Hessian of this loss depends on neither w nor y. Differentiate twice.",
         ),
         Text(

@@ -55,7 +55,7 @@ exercise = Exercise(
             "Is this adding or multiplying?",
         ),
         Text(
-            ko="세 단계로 쓰세요. 옛 값의 가중치로 바꾸고, updates번의 갱신으로 늘리고, 목표의 약속으로 되돌립니다.",
+            ko="세 단계로 쓰세요. 옛 값의 비중으로 바꾸고, updates번의 갱신으로 늘리고, 목표의 약속으로 되돌립니다.",
             en="Write three steps: turn it into the weight of the old value, stretch that over "
             "the updates, and turn it into the target's convention.",
         ),
@@ -111,7 +111,7 @@ def ignores_updates(momentum, source, target, updates=1):
 
 
 @exercise.mistake(
-    ko="새 값의 가중치에 updates를 곱했습니다. momentum이 작을 때는 비슷하지만, 0.3을 네 번 더하면 1을 넘습니다. "
+    ko="새 값의 비중에 updates를 곱했습니다. momentum이 작을 때는 비슷하지만, 0.3을 네 번 더하면 1을 넘습니다. "
     "두 번째 갱신은 첫 번째 갱신의 결과도 줄입니다.",
     en="The weight of the new value is multiplied by updates. For small momentum that is close, "
     "but four times 0.3 exceeds 1. The second update also shrinks what the first has added.",
@@ -121,7 +121,7 @@ def multiplies(momentum, source, target, updates=1):
 
 
 @exercise.mistake(
-    ko="새 값의 가중치를 거듭제곱했습니다. 갱신을 되풀이할 때 거듭 곱해지는 것은 어느 값의 가중치인가요?",
+    ko="새 값의 비중을 거듭제곱했습니다. 갱신을 되풀이할 때 거듭 곱해지는 것은 어느 값의 비중인가요?",
     en="The weight of the new value is raised to a power. "
     "When updates follow one another, whose weight is multiplied again and again?",
 )
@@ -140,7 +140,7 @@ def inverts_updates(momentum, source, target, updates=1):
 
 
 @exercise.mistake(
-    ko="옛 값의 가중치를 updates로 나누었습니다. 갱신을 이어서 하면 가중치는 빼거나 나누어지지 않고 거듭 곱해집니다.",
+    ko="옛 값의 비중을 updates로 나누었습니다. 갱신을 이어서 하면 비중은 빼거나 나누어지지 않고 거듭 곱해집니다.",
     en="The weight of the old value is divided by updates. "
     "Updates in a row do not divide a weight; they multiply it by itself.",
 )

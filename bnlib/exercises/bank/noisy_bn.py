@@ -81,7 +81,7 @@ def draw(rng, shape):
 
 
 @exercise.mistake(
-    ko="잡음이 얼어 있습니다. 분포를 첫 스텝에서 한 번만 뽑았습니다. 모든 스텝에서 같은 평균만큼 밀리면 "
+    ko="잡음이 고정되어 있습니다. 분포를 첫 스텝에서 한 번만 뽑았습니다. 모든 스텝에서 같은 평균만큼 밀리면 "
     "다음 층이 보는 분포는 움직이지 않습니다.",
     en="The noise is frozen: its distribution is drawn once, at the first step. If every step is "
     "shifted alike, the distribution that the next layer sees does not move.",

@@ -13,7 +13,7 @@ def read_the_claim(steps, shift):
            batch norm followed by noise; one column for each seed, shared by the three nets
     shift  (3, S): the internal covariate shift in the same runs
     A comparison of two nets is "supported" if it holds for every seed, "contradicted" if the
-    opposite holds for every seed, and "open" otherwise. There are no ties.
+    opposite holds for every seed, and "open" otherwise. A tie counts for neither.
     Returns a dict with the verdict on each claim:
     "faster"      batch norm needs fewer steps than plain
     "less shift"  batch norm has less shift than plain
@@ -109,8 +109,8 @@ exercise = Exercise(
             en="The first three claims are one call each. Note down which row is which net.",
         ),
         Text(
-            ko="because에는 원인과 결과가 함께 있어야 하고, 원인을 되돌렸을 때 결과도 되돌아가야 합니다. "
-            "잡음이 변화를 정말로 되돌렸는지부터 확인하세요.",
+            ko="because에는 원인과 결과가 함께 있어야 하고, 원인을 없앴을 때 결과도 사라져야 합니다. "
+            "잡음이 변화를 정말로 되살렸는지부터 확인하세요.",
             en="For because, cause and effect must both be there, and undoing the cause must "
             "undo the "
             "effect. Check first whether the noise really has put the shift back.",
@@ -249,7 +249,7 @@ def expects_no_slowdown(steps, shift):
 
 
 @exercise.mistake(
-    ko="잡음이 변화를 되돌렸는지 확인하지 않았습니다. 잡음을 넣은 망의 변화가 보통 망보다 작으면 "
+    ko="잡음이 변화를 되살렸는지 확인하지 않았습니다. 잡음을 넣은 망의 변화가 보통 망보다 작으면 "
     "이 실험으로는 because에 대해 아무 말도 할 수 없습니다.",
     en="Whether the noise has put the shift back is not checked. If the noisy net has less shift "
     "than the plain one, the experiment says nothing about because.",

@@ -175,7 +175,7 @@ def transposes_dw(dy, x, w, gamma, eps=1e-5):
 
 
 @exercise.mistake(
-    ko="통계량을 N만으로 구했습니다. 합성곱의 배치 정규화는 한 채널의 모든 위치를 함께 씁니다.",
+    ko="통계량을 N만으로 구했습니다. 합성곱의 배치 정규화는 한 채널의 모든 위치를 함께 봅니다.",
     en="The statistics are taken over N alone. After a convolution, batch norm puts "
     "all positions of a channel together.",
 )

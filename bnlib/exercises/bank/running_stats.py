@@ -66,7 +66,7 @@ exercise = Exercise(
             "Settle the length and the first value of the two arrays before anything else.",
         ),
         Text(
-            ko="momentum이 0.1이면 배치 하나가 결과에 얼마나 들어와야 하나요? 식에서 두 가중치의 합은 1입니다.",
+            ko="momentum이 0.1이면 배치 하나가 결과에 얼마나 들어와야 하나요? 식에서 두 비중의 합은 1입니다.",
             en="With a momentum of 0.1, how much of one batch should enter? "
             "The two weights in the formula add up to 1.",
         ),
@@ -142,7 +142,7 @@ class Combined:
 
 
 @exercise.mistake(
-    ko="momentum을 반대로 읽었습니다. 여기서는 새 배치의 가중치입니다. Keras와 Flax에서는 옛 값의 가중치입니다. "
+    ko="momentum을 반대로 읽었습니다. 여기서는 새 배치의 비중입니다. Keras와 Flax에서는 옛 값의 비중입니다. "
     "momentum이 0.1일 때 배치 하나로 결과가 거의 다 바뀌었습니다.",
     en="The momentum is read the other way round. Here it is the weight of the new batch; "
     "in Keras and Flax it is that of the old value. "
@@ -218,7 +218,7 @@ def keeps_the_last_batch(num_features, momentum=0.1):
 
 @exercise.mistake(
     ko="첫 배치의 통계량을 그대로 처음 값으로 삼았습니다. 그럴듯한 방법이지만 이 문제의 규칙과 다릅니다. "
-    "첫 배치의 가중치도 momentum입니다.",
+    "첫 배치의 비중도 momentum입니다.",
     en="The first batch's statistics are taken over whole. A sensible idea, but not the rule here: "
     "the first batch, too, enters with weight momentum.",
 )

@@ -158,7 +158,7 @@ def group_mixes_the_samples(first, second, shape, num_groups):
 
 
 @exercise.mistake(
-    ko="배치 정규화가 픽셀 자리마다 통계량을 갖는다고 보았습니다. 합성곱 층의 배치 정규화는 채널마다 하나이고, "
+    ko="배치 정규화가 화소 자리마다 통계량을 갖는다고 보았습니다. 합성곱 층의 배치 정규화는 채널마다 하나이고, "
     "표본과 위치를 모두 함께 봅니다.",
     en="Batch normalization is taken to keep statistics for each pixel position. For feature maps it has "
     "one set for each channel and takes samples and positions together.",
