@@ -56,8 +56,8 @@ REASONS = {
         en="Each of {workers} workers normalizes by {samples} samples of its own, and the running statistics kept are those of rank 0.",
     ),
     "unbroadcast": Text(
-        ko="forward_sync_buffers=False라서 일꾼 {workers}개의 이동 통계량이 저마다 따로 움직입니다.",
-        en="With forward_sync_buffers=False the running statistics of {workers} workers drift apart.",
+        ko="이동 통계량을 보내 주는 일꾼이 없어(forward_sync_buffers=False 또는 fully_shard) 일꾼 {workers}개의 것이 저마다 따로 움직입니다.",
+        en="Nobody broadcasts running statistics (forward_sync_buffers=False, or fully_shard): those of {workers} workers drift apart.",
     ),
     "accumulation": Text(
         ko="한 스텝은 표본 {total}개로 이루어지지만 통계량은 {samples}개에서 나옵니다.",
@@ -138,8 +138,8 @@ FIXES = {
         en="Call SyncBatchNorm.convert_sync_batchnorm(model) before wrapping it in DDP.",
     ),
     "unbroadcast": Text(
-        ko="forward_sync_buffers=True로 두거나 SyncBatchNorm을 쓰세요.",
-        en="Leave forward_sync_buffers=True, or use SyncBatchNorm.",
+        ko="SyncBatchNorm을 쓰거나, DDP라면 forward_sync_buffers=True로 두세요.",
+        en="Use SyncBatchNorm or, with DDP, leave forward_sync_buffers=True.",
     ),
     "accumulation": Text(
         ko="큰 배치를 한 번에 넣거나, 배치를 보지 않는 그룹 정규화로 바꾸세요.",

@@ -139,7 +139,7 @@ class _View(NamedTuple):
             tensor = tensor.float()
         if self.columns:
             tensor = tensor.movedim(1, -1)
-        return tensor.contiguous().numpy().reshape(self.shape)
+        return tensor.contiguous().resolve_neg().numpy().reshape(self.shape)
 
     def affine(self, weight: Tensor | None, bias: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
         return tuple(
@@ -204,15 +204,19 @@ def _view_of(shape, contiguous, channels_last, parameter_shapes, axes) -> _View 
 
 
 def _vector(tensor: Tensor) -> np.ndarray:
-    return tensor.detach().double().numpy().reshape(-1)
+    return tensor.detach().double().resolve_neg().numpy().reshape(-1)
 
 
 def _is_plain(tensor: Tensor | None) -> bool:
-    """Whether this is memory on the CPU, not the tensor of a tracer, a transform or a subclass."""
+    """Whether this is memory on the CPU, not the tensor of a tracer, a transform or a subclass.
+
+    The legacy batched ones come from torch.autograd.grad(is_grads_batched=True).
+    """
     return tensor is None or (
         type(tensor) in (Tensor, Parameter)
         and tensor.device.type == "cpu"
         and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+        and not torch._C._functorch.is_legacy_batchedtensor(tensor)
     )
 
 

@@ -2,8 +2,9 @@
 
 All take a model, a loss and a batch (x, y), and look at L(w) = loss(model(x), y) as a function of
 the parameters w that require a gradient. They compute with copies: parameters, buffers, gradients
-and modes of the model stay as they are, also after an error. Every evaluation starts from the same
-buffers and draws the same random numbers, so dropout or noise does not count as a change.
+and modes of the model and the batch stay as they are, also after an error. Every evaluation starts
+from the same buffers and batch and draws the same random numbers, so dropout or noise does not
+count as a change.
 A model in training mode normalizes by the batch, as in the papers.
 """
 
@@ -15,6 +16,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Batch = tuple[Tensor, Tensor]
@@ -85,10 +87,13 @@ def activation_drift(before: Tensor, after: Tensor) -> Drift:
                    for the same samples; or for other samples, to see the sampling noise
     Standard deviations divide by the number of values. A feature that has not moved counts as 0;
     one that was constant and has moved makes the average infinite.
-    Raises ValueError if there are fewer than two dimensions, the numbers of features differ, or
-    one of the two is empty.
+    Raises TypeError for what is no tensor, ValueError if there are fewer than two dimensions, the
+    numbers of features differ, or one of the two is empty.
     Source: `mean` is the distance of chapter 3, exercise activation-drift.
     """
+    for name, given in (("before", before), ("after", after)):
+        if not isinstance(given, Tensor):
+            raise TypeError(f"{name}: expected a torch.Tensor, got {type(given).__name__}")
     shaped = min(before.ndim, after.ndim) >= 2 and before.shape[1] == after.shape[1]
     if not shaped or 0 in (*before.shape, *after.shape):
         raise ValueError(
@@ -117,7 +122,7 @@ def loss_along_gradient(
     etas = _checked("step_sizes", step_sizes)
     objective = _Objective(model, loss, batch)
     g = objective.gradient(objective.parameters)
-    with torch.no_grad():
+    with torch.inference_mode(False), torch.no_grad():
         return [objective(objective.stepped(g, eta)).item() for eta in etas]
 
 
@@ -162,21 +167,25 @@ class _Objective:
     """The loss on one batch as a function of the parameters, by name; the model stays as it is."""
 
     def __init__(self, model: nn.Module, loss: Loss, batch: Batch) -> None:
-        self.model, self.loss, (self.x, self.y) = model, loss, batch
-        self.parameters = {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}
+        self.model, self.loss, self.batch = model, loss, batch
+        named = dict(model.named_parameters())
+        self.parameters = {n: p.detach() for n, p in named.items() if p.requires_grad}
+        self.frozen = {n: p.detach() for n, p in named.items() if not p.requires_grad}
         if not self.parameters:
             raise ValueError("model: expected parameters that require a gradient, got none")
 
     def __call__(self, parameters: Parameters) -> Tensor:
-        buffers = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
+        # A forward may write to any of these: batch norm, Embedding(max_norm=1), relu_ of x.
+        others = self.frozen | dict(self.model.named_buffers())
+        state = parameters | {name: tensor.clone() for name, tensor in others.items()}
+        x, y = tree_map_only(Tensor, Tensor.clone, tuple(self.batch))
         cuda = [p.device for p in parameters.values() if p.is_cuda]
         with torch.random.fork_rng(devices=sorted(set(cuda), key=str)):
-            output = torch.func.functional_call(self.model, parameters | buffers, (self.x,))
-            return self.loss(output, self.y)
+            return self.loss(torch.func.functional_call(self.model, state, (x,)), y)
 
     def gradient(self, parameters: Parameters) -> Parameters:
-        with torch.enable_grad():
-            leaves = {name: p.detach().requires_grad_() for name, p in parameters.items()}
+        with torch.inference_mode(False), torch.enable_grad():
+            leaves = {name: p.detach().clone().requires_grad_() for name, p in parameters.items()}
             slopes = torch.autograd.grad(
                 self(leaves), list(leaves.values()), materialize_grads=True
             )

@@ -28,6 +28,7 @@ import warnings
 from collections.abc import Sequence
 from functools import cache
 from math import prod
+from numbers import Integral, Real
 
 import torch
 from torch import Tensor
@@ -79,6 +80,7 @@ def batch_norm(
     for an input that is not floating point, IndexError for one without channels.
     Source: Ioffe & Szegedy 2015, Algorithm 1.
     """
+    momentum, eps = _plain(momentum), _plain(eps)
     _check_batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
     if input.ndim == 1 and input.numel() == 0:
         return input.clone()  # torch lets it pass
@@ -118,8 +120,9 @@ def batch_norm_add_relu(
     lies on another device (RuntimeError), or is no tensor (TypeError).
     Returns y with input's shape, dtype and memory format.
     """
-    _check_input("batch_norm_add_relu", input)
+    _check_tensors("batch_norm_add_relu", input, residual=(2, residual))
     _check_residual(input, residual)
+    momentum, eps = _plain(momentum), _plain(eps)
     how = running_mean, running_var, weight, bias, training, momentum, eps
     kernels = None if _is_recorded() else _kernels(input)
     if kernels is not None and input.ndim >= 2:
@@ -169,13 +172,16 @@ def instance_norm(
     size, dtype or device, NotImplementedError for an input that is not floating point.
     Source: Ulyanov, Vedaldi & Lempitsky 2016.
     """
-    _check_input("instance_norm", input)
+    affine = dict(weight=(2, weight), bias=(3, bias))
+    running = dict(running_mean=(4, running_mean), running_var=(5, running_var))
+    _check_tensors("instance_norm", input, **affine, **running)
     if use_input_stats and prod(input.shape[2:]) == 1:
         raise ValueError(
             f"Expected more than 1 spatial element when training, got input size {input.shape}"
         )
     _check_number("instance_norm", "momentum", 7, momentum)
     _check_number("instance_norm", "eps", 8, eps)
+    momentum, eps = _plain(momentum), _plain(eps)
     if use_input_stats and (running_mean is None) != (running_var is None):
         raise ValueError("running_mean and running_var must either both be None or neither be None")
     if not use_input_stats and (running_mean is None or running_var is None):
@@ -219,14 +225,14 @@ def layer_norm(
     NotImplementedError for an input that is not floating point.
     Source: Ba, Kiros & Hinton 2016.
     """
-    _check_input("layer_norm", input)
+    _check_tensors("layer_norm", input, weight=(3, weight), bias=(4, bias))
     _check_number("layer_norm", "eps", 5, eps)
     shape = _check_normalized_shape("layer_norm", input, normalized_shape, weight, bias)
     _check_dtype("LayerNormKernelImpl", input)
     input, weight, bias = _autocast(input, weight, bias)
     _check_parameters(input, weight, bias)
     weight, bias = _aligned(input, weight, shape), _aligned(input, bias, shape)
-    return _normalize(input.contiguous(), weight, bias, _last_axes(len(shape)), eps)[0]
+    return _normalize(input.contiguous(), weight, bias, _last_axes(len(shape)), _plain(eps))[0]
 
 
 def group_norm(
@@ -248,7 +254,7 @@ def group_norm(
     whole batch, NotImplementedError for an input that is not floating point.
     Source: Wu & He 2018.
     """
-    _check_input("group_norm", input)
+    _check_tensors("group_norm", input, weight=(3, weight), bias=(4, bias))
     if input.ndim < 2:
         raise RuntimeError(
             f"Expected at least 2 dimensions for input tensor but received {input.ndim}"
@@ -256,7 +262,7 @@ def group_norm(
     samples, channels, *positions = input.shape
     grouped = [samples * channels // num_groups, num_groups, *positions]
     _check_several_values("channel", grouped[:1] + positions, grouped)
-    if not isinstance(num_groups, int | torch.SymInt):
+    if not isinstance(num_groups, int | torch.SymInt | Integral):
         raise TypeError(
             "group_norm(): argument 'num_groups' (position 2) must be int, "
             f"not {type(num_groups).__name__}"
@@ -284,7 +290,8 @@ def group_norm(
     grouped = input.unflatten(1, (num_groups, channels // num_groups))
     shape = (num_groups, channels // num_groups, *[1] * len(positions))
     weight, bias = _aligned(grouped, weight, shape), _aligned(grouped, bias, shape)
-    return _normalize(grouped, weight, bias, _last_axes(grouped.ndim - 2), eps)[0].flatten(1, 2)
+    axes = _last_axes(grouped.ndim - 2)
+    return _normalize(grouped, weight, bias, axes, _plain(eps))[0].flatten(1, 2)
 
 
 def rms_norm(
@@ -305,7 +312,9 @@ def rms_norm(
     NotImplementedError for an input that is neither floating point nor complex.
     Source: Zhang & Sennrich 2019.
     """
-    _check_input("rms_norm", input)
+    _check_tensors("rms_norm", input, weight=(3, weight))
+    if eps is not None:
+        _check_number("rms_norm", "eps", 4, eps)
     if input.ndim == 0:
         raise ValueError("Input tensor must have at least 1 dimensions, but got 0")
     shape = _check_normalized_shape("rms_norm", input, normalized_shape, weight, None)
@@ -319,7 +328,7 @@ def rms_norm(
     if input.is_complex():  # as torch does: the square, not the squared modulus
         y = input * (input.square().mean(axes, keepdim=True) + eps).rsqrt()
         return (y if weight is None else y * weight).to(input.dtype)
-    return _normalize(input, weight, None, axes, eps, centered=False)[0]
+    return _normalize(input, weight, None, axes, _plain(eps), centered=False)[0]
 
 
 def _normalize(
@@ -443,7 +452,10 @@ class _Normalize(Function):
 
         x, weight, bias = map(batch_first, (x, weight, bias), in_dims)
         x = x.expand(info.batch_size, *x.shape[1:])
-        return _Normalize.apply(x, weight, bias, axes, eps, centered, None), (0, 0, 0)
+        y, mean, var = _Normalize.apply(x, weight, bias, axes, eps, centered, None)
+        if in_dims[0] is None:  # one input for all: its statistics are not batched, as in torch
+            return (y, mean[0], var[0]), (0, None, None)
+        return (y, mean, var), (0, 0, 0)
 
 
 def _standard_score(x, mean, var, eps):
@@ -490,10 +502,14 @@ def _running(x, running_mean, running_var, momentum):
 
 def _track(running_mean, running_var, mean, var, count, momentum):
     """Move the running statistics toward the batch's; count values make var unbiased."""
+    if torch._C._are_functorch_transforms_active():
+        _check_vmapped(running_mean, mean)
     unbiased = momentum * count / (count - 1)
-    with torch.no_grad():
-        for running, batch, share in ((running_mean, mean, momentum), (running_var, var, unbiased)):
-            running.mul_(1 - momentum).add_(batch.flatten() * share)
+    with torch.no_grad():  # first compute both, then write: an error leaves neither moved
+        new_mean = running_mean * (1 - momentum) + mean.flatten() * momentum
+        new_var = running_var * (1 - momentum) + var.flatten() * unbiased
+        running_mean.copy_(new_mean)
+        running_var.copy_(new_var)
 
 
 def _is_recorded() -> bool:
@@ -577,28 +593,25 @@ def _autocast(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:
 # What torch refuses, refused with its exception and its words.
 
 
-def _check_input(function: str, input: Tensor) -> None:
-    if not isinstance(input, Tensor):
-        raise TypeError(
-            f"{function}(): argument 'input' (position 1) must be Tensor, "
-            f"not {type(input).__name__}"
-        )
+def _check_tensors(function: str, input: Tensor, **named: tuple[int, Tensor | None]) -> None:
+    """The input, and by name with their positions those that may be None."""
+    for name, (position, given) in {"input": (1, input), **named}.items():
+        if not (isinstance(given, Tensor) or (given is None and name != "input")):
+            raise TypeError(
+                f"{function}(): argument '{name}' (position {position}) must be Tensor, "
+                f"not {type(given).__name__}"
+            )
 
 
 def _check_residual(input: Tensor, residual: Tensor | None) -> None:
     if residual is None:
         return
-    if not isinstance(residual, Tensor):
-        raise TypeError(
-            "batch_norm_add_relu(): argument 'residual' (position 2) must be Tensor, "
-            f"not {type(residual).__name__}"
-        )
     if residual.shape != input.shape:
         raise ValueError(
             f"residual: expected the shape of input, {tuple(input.shape)}, "
             f"got {tuple(residual.shape)}"
         )
-    if not residual.is_floating_point() or residual.device != input.device:
+    if residual.dtype not in _FLOATS or residual.device != input.device:
         raise RuntimeError(
             f"residual: expected a floating point tensor on {input.device}, where input is, "
             f"got {residual.dtype} on {residual.device}"
@@ -606,13 +619,15 @@ def _check_residual(input: Tensor, residual: Tensor | None) -> None:
 
 
 def _check_batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps):
-    _check_input("batch_norm", input)
+    affine = dict(weight=(2, weight), bias=(3, bias))
+    running = dict(running_mean=(4, running_mean), running_var=(5, running_var))
+    _check_tensors("batch_norm", input, **affine, **running)
     if training:
         _check_several_values("channel", input.shape[:1] + input.shape[2:], input.shape)
     _check_settings(running_mean, running_var, training, eps)
     _check_number("batch_norm", "momentum", 7, momentum)
     _check_dtype("batch_norm", input)
-    _check_buffers(running_mean, running_var, needed=not training)
+    _check_buffers(running_mean, running_var, needed=not training, written=training)
     _check_channels(input, running_mean, running_var, weight, bias)
     _check_parameters(input, weight, bias, running_mean, running_var)
 
@@ -625,8 +640,14 @@ def _check_settings(running_mean, running_var, training, eps):
         raise ValueError("running_mean and running_var must either both be None or neither be None")
 
 
+def _plain(value: object) -> object:
+    """A number of NumPy's as Python's: what is compiled would be compiled anew for its type."""
+    is_plain = isinstance(value, int | float) or not isinstance(value, Real)
+    return value if is_plain else float(value)
+
+
 def _check_number(function: str, name: str, position: int, value: float) -> None:
-    if not isinstance(value, int | float | torch.SymInt | torch.SymFloat | Tensor):
+    if not isinstance(value, int | float | torch.SymInt | torch.SymFloat | Tensor | Real):
         raise TypeError(
             f"{function}(): argument '{name}' (position {position}) must be float, "
             f"not {type(value).__name__}"
@@ -649,12 +670,16 @@ def _check_several_values(what: str, sizes: Sequence[int], input_size: Sequence[
         )
 
 
-def _check_buffers(running_mean: Tensor | None, running_var: Tensor | None, needed: bool) -> None:
+def _check_buffers(
+    running_mean: Tensor | None, running_var: Tensor | None, needed: bool, written: bool
+) -> None:
     for name, buffer in (("running_mean", running_mean), ("running_var", running_var)):
         if needed and buffer is None:
             raise RuntimeError(f"{name} must be defined in evaluation mode")
         if buffer is not None and buffer.ndim > 1:
             raise RuntimeError(f"{name}: expected 1 dimension, got {buffer.ndim}")
+        if written and buffer is not None and 0 in buffer.stride() and buffer.numel() > 1:
+            raise RuntimeError(f"{name}: expected a place in memory for each channel, got one")
     _check_differentiable(running_mean, running_var)
 
 
@@ -665,6 +690,16 @@ def _check_differentiable(running_mean: Tensor | None, running_var: Tensor | Non
                 "The function 'native_batch_norm' is not differentiable with respect to argument "
                 f"'{name}'. This input cannot have requires_grad True."
             )
+
+
+def _check_vmapped(running_mean: Tensor, mean: Tensor) -> None:
+    is_batched = torch._C._functorch.is_batchedtensor
+    if is_batched(mean) and not is_batched(running_mean):
+        raise RuntimeError(
+            "Batch norm got a batched tensor as input while the running_mean or running_var, which "
+            "will be updated in place, were not batched: set track_running_stats=False, or batch "
+            "them, too"
+        )
 
 
 def _check_channels(input, running_mean, running_var, weight, bias) -> None:
@@ -681,6 +716,12 @@ def _check_normalized_shape(function, input, normalized_shape, weight, bias) -> 
             f"{function}(): argument 'normalized_shape' (position 2) must be tuple of ints, not int"
         )
     shape = tuple(normalized_shape)
+    for position, size in enumerate(shape):
+        if isinstance(size, bool | float | str):  # a tracer's sizes are tensors
+            raise TypeError(
+                f"{function}(): argument 'normalized_shape' (position 2) must be tuple of ints, "
+                f"but found element of type {type(size).__name__} at pos {position}"
+            )
     if not shape:
         raise RuntimeError(
             "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least "

@@ -36,7 +36,7 @@ class _Population:
 
     def add(self, layer: nn.Module, args: tuple, kwargs: dict, output: Tensor) -> None:
         """Take in one mini-batch; the signature is that of a forward hook with keywords."""
-        batch = bnn.channel_moments(args[0] if args else kwargs["input"])
+        batch = bnn.channel_moments(fed(args, kwargs))
         self.pooled = bnn.merge_moments(torch.stack([self.pooled, batch]))
         self.m2_within_batches += batch[2]
         self.degrees_of_freedom_within += max(int(batch[0, 0]) - 1, 0)
@@ -48,7 +48,13 @@ class _Population:
         within_var = self.m2_within_batches / self.degrees_of_freedom_within
         layer.running_mean.copy_(mean)
         layer.running_var.copy_(within_var if within_batches else pooled_var)
-        layer.num_batches_tracked.fill_(self.batches)
+        if layer.num_batches_tracked is not None:
+            layer.num_batches_tracked.fill_(self.batches)
+
+
+def fed(args: tuple, kwargs: dict) -> Tensor:
+    """A norm layer's input, whatever name a subclass gives it."""
+    return kwargs["input"] if "input" in kwargs else [*args, *kwargs.values()][0]
 
 
 @torch.no_grad()
@@ -102,6 +108,7 @@ def _normalize_by_batch_alone(model: nn.Module, layers: list[nn.Module], undo: E
 
     The flags are set directly: a module's own `train` method may do more than set them.
     """
+    broadcast_nothing(model, undo)
     for module in model.modules():
         undo.callback(setattr, module, "training", module.training)
         module.training = False
@@ -111,6 +118,15 @@ def _normalize_by_batch_alone(model: nn.Module, layers: list[nn.Module], undo: E
             layer.__class__ = _Alone
         undo.callback(setattr, layer, "track_running_stats", layer.track_running_stats)
         layer.training, layer.track_running_stats = True, False
+
+
+def broadcast_nothing(model: nn.Module, undo: ExitStack) -> None:
+    """Keep DistributedDataParallel, around model or in it, from waiting for the other ranks."""
+    for module in model.modules():
+        if isinstance(module, nn.parallel.DistributedDataParallel):
+            synced = module.require_forward_param_sync
+            undo.callback(setattr, module, "require_forward_param_sync", synced)
+            module.require_forward_param_sync = False
 
 
 class _Alone(bnn.SyncBatchNorm):
@@ -131,8 +147,9 @@ def fold(conv_or_linear: nn.Module, bn: nn.Module) -> nn.Module:
                     without bias; its output channels are bn's, so a Linear must act on (N, C)
     bn              BatchNorm1d/2d/3d or SyncBatchNorm, torch's or bnlib's, in evaluation mode
     Returns a new layer in the dtype of conv_or_linear; the arithmetic is float64.
-    Raises TypeError for other classes (a subclass may compute something else), ValueError if bn
-    is in training mode, has no running statistics, or has another number of channels.
+    Raises TypeError for other classes (a subclass may compute something else) and for layers with
+    hooks or with parameters computed elsewhere, ValueError if bn is in training mode, has no
+    running statistics, or has another number of channels.
     Source: Ioffe & Szegedy 2015, Algorithm 2, line 11.
     """
     _check_foldable(conv_or_linear, bn)
@@ -154,13 +171,14 @@ def _check_foldable(conv_or_linear: nn.Module, bn: nn.Module) -> None:
             "conv_or_linear: expected Linear, Conv1d/2d/3d or ConvTranspose1d/2d/3d, "
             f"got {type(conv_or_linear).__name__}"
         )
-    if not _is_plain(conv_or_linear):
-        raise TypeError(
-            "conv_or_linear: expected a weight of its own and no forward hooks, but its weight or "
-            "output is computed elsewhere (spectral norm, weight norm, pruning, a hook)"
-        )
     if type(bn) not in _BATCH_NORMS:
         raise TypeError(f"bn: expected BatchNorm1d/2d/3d or SyncBatchNorm, got {type(bn).__name__}")
+    for name, layer in (("conv_or_linear", conv_or_linear), ("bn", bn)):
+        if not _is_plain(layer):
+            raise TypeError(
+                f"{name}: expected parameters of its own and no forward hooks, but its weight or "
+                "output is computed elsewhere (spectral norm, weight norm, pruning, a hook)"
+            )
     if bn.training:
         raise ValueError("bn: expected evaluation mode, got training mode; call bn.eval() first")
     if bn.running_mean is None or bn.running_var is None:
@@ -173,9 +191,12 @@ def _check_foldable(conv_or_linear: nn.Module, bn: nn.Module) -> None:
 
 
 def _is_plain(layer: nn.Module) -> bool:
-    """Whether the layer computes by the weight that it holds, and nothing else."""
-    hooks = layer._forward_hooks or layer._forward_pre_hooks
-    return isinstance(layer._parameters.get("weight"), nn.Parameter) and not hooks
+    """Whether the layer computes by the weight and bias that it holds, and nothing else."""
+    return {"weight", "bias"} <= layer._parameters.keys() and not _has_hooks(layer)
+
+
+def _has_hooks(module: nn.Module) -> bool:
+    return bool(module._forward_hooks or module._forward_pre_hooks)
 
 
 def _out_channels(layer: nn.Module) -> int:
@@ -222,11 +243,14 @@ def fold_model(model: nn.Module) -> fx.GraphModule:
             Sequential, residual nets, ...
     Returns a GraphModule that computes the same; model itself is untouched. Of a BatchNormAct2d
     the residual and the ReLU remain. A batch norm stays where folding would change the result:
-    its input is used elsewhere too, its layer is called twice, or one of the two is of a class
-    `fold` does not know; and where it has no running statistics. Like `fold`, it takes a Linear
-    before a batch norm to act on (N, C).
-    Raises ValueError if a batch norm is in training mode.
+    its input or its layer's weight is used elsewhere too, its layer is called twice, or one of the
+    two is of a class `fold` does not know or has hooks; and where it has no running statistics.
+    Like `fold`, it takes a Linear before a batch norm to act on (N, C).
+    Raises ValueError if a batch norm is in training mode, or if model itself (not a part of it)
+    has forward hooks or is compiled: a copy would be without them.
     """
+    if hasattr(model, "_orig_mod") or _has_hooks(model):
+        raise ValueError("model: expected no forward hooks and nothing compiled; fold it before")
     for name, module in model.named_modules():
         if isinstance(module, _BatchNorm) and module.training:
             raise ValueError(
@@ -238,27 +262,32 @@ def fold_model(model: nn.Module) -> fx.GraphModule:
     shared = {id(group): group for group in groups if group is not None}  # nothing to copy
     graph = tracer.trace(copy.deepcopy(model, shared))
     folded = fx.GraphModule(tracer.root, graph, type(model).__name__)
-    calls = Counter(node.target for node in graph.nodes if node.op == "call_module")
+    uses = Counter(
+        node.target if node.op == "call_module" else node.target.rpartition(".")[0]
+        for node in graph.nodes
+        if node.op in ("call_module", "get_attr")  # a parameter of it, read
+    )
     for node in list(graph.nodes):
-        if _can_fold(folded, node, calls):
+        if _can_fold(folded, node, uses):
             _fold_node(folded, node)
     folded.delete_all_unused_submodules()
     folded.recompile()
     return folded
 
 
-def _can_fold(model: fx.GraphModule, node: fx.Node, calls: Counter) -> bool:
+def _can_fold(model: fx.GraphModule, node: fx.Node, uses: Counter) -> bool:
     """Whether node is a batch norm that alone reads the output of a foldable layer."""
     if not (node.op == "call_module" and node.args and isinstance(node.args[0], fx.Node)):
         return False
     source = node.args[0]
-    if source.op != "call_module" or len(source.users) > 1 or calls[source.target] > 1:
+    if source.op != "call_module" or len(source.users) > 1 or uses[source.target] > 1:
         return False
     layer, bn = model.get_submodule(source.target), model.get_submodule(node.target)
     return (
         type(layer) in _FOLDABLE
         and _is_plain(layer)
         and type(bn) in (*_BATCH_NORMS, bnn.BatchNormAct2d)
+        and _is_plain(bn)
         and bn.running_mean is not None
         and bn.num_features == _out_channels(layer)
     )
@@ -271,7 +300,7 @@ def _fold_node(model: fx.GraphModule, node: fx.Node) -> None:
     if type(bn) is bnn.BatchNormAct2d:
         bn.__class__ = bnn.BatchNorm2d
         with model.graph.inserting_before(node):
-            for other in residual:
+            for other in filter(None, residual):
                 result = model.graph.call_function(operator.add, (result, other))
             result = model.graph.call_function(torch.relu, (result,))
     model.set_submodule(source.target, fold(model.get_submodule(source.target), bn))

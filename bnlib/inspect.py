@@ -9,6 +9,7 @@ make sure.
 
 import math
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -22,11 +23,13 @@ from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.nn.parameter import is_lazy
 from torch.optim.swa_utils import AveragedModel
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.data import DataLoader
 
 from . import nn as bnn
 from ._clinic import FIXES, REASONS, SECTIONS
 from .exercises.language import Text
+from .inference import broadcast_nothing, fed
 
 CHAPTER = "12_bug_clinic"
 _NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
@@ -132,13 +135,22 @@ class _Patient:
         reached = {name: self.seen.get(name, _Seen()) for name in self.by_batch()}
         return {name: seen for name, seen in reached.items() if seen.parts}
 
-    def data_parallel(self) -> Iterator[tuple[str, nn.parallel.DistributedDataParallel]]:
-        """Those around the model or parts of it, each with the start of its layers' names."""
+    def data_parallel(self) -> Iterator[tuple[str, int, bool]]:
+        """The parts that several workers train: how the names of their layers start, how many
+        workers, and whether one of them sends the others its running statistics.
+        """
         modules = [("", wrapper) for wrapper in self.wrappers]
-        modules += [(f"{name}.", module) for name, module in self.model.named_modules()]
+        named = self.model.named_modules()
+        modules += [(f"{name}." if name else "", module) for name, module in named]
+        sharded = []
         for prefix, module in modules:
             if isinstance(module, nn.parallel.DistributedDataParallel):
-                yield prefix, module
+                # The older name of forward_sync_buffers, which torch had no other for before 2.13.
+                yield prefix, module.process_group.size(), module.broadcast_buffers
+            elif _is_sharded(module) and not prefix.startswith(tuple(sharded)):
+                sharded.append(prefix)
+                meshes = [p.device_mesh for p in module.parameters() if hasattr(p, "device_mesh")]
+                yield prefix, max((mesh.size() for mesh in meshes), default=1), False
 
     def few_of_many(self) -> dict[str, int]:
         """Samples by layer, where these few stand for a larger batch that is elsewhere."""
@@ -170,8 +182,9 @@ def inspect(
     """Look a model's norm layers over, and list what they suffer from; [] if nothing.
 
     model       any torch model, as it is about to be used: in its mode, in its wrapper
-                (DistributedDataParallel, AveragedModel). In a block without gradients it is taken
-                to be evaluating
+                (DistributedDataParallel, AveragedModel) or sharded (fully_shard: then every rank
+                calls this, with its batch). In a block without gradients it is taken to be
+                evaluating
     batch       its input as in use, or a tuple (input, labels) with integer labels (N,), negative
                 ones ignored, or one-hot ones (N, classes). An input that is a tuple or a mapping
                 is given as model(*input) or model(**input). Without it only the model's state is
@@ -185,9 +198,9 @@ def inspect(
     batch. Nothing of it changes, not even after an error: parameters, buffers, modes, hooks and
     the state of torch's random generators stay as they were.
     Raises TypeError if model is no Module or a scripted one, if optimizer is none, if batch is a
-    loader of batches or mask is not of booleans; ValueError if the model has parameters without a
-    shape or values yet, if batch is empty, if mask fits the input of no batch norm or accumulate
-    is not at least 1; and whatever model raises for the batch.
+    loader of batches, if mask is not of booleans or accumulate no integer; ValueError if the model
+    has parameters without a shape or values yet, if batch is empty, if mask fits the input of no
+    batch norm or accumulate is not at least 1; and whatever model raises for the batch.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model: expected a torch.nn.Module, got {type(model).__name__}")
@@ -198,8 +211,11 @@ def inspect(
         raise ValueError("model: expected tensors with values, got some on the meta device")
     if any(is_lazy(t) for t in tensors):
         raise ValueError("model: expected parameters with shapes, got lazy ones; run it once first")
-    if mask is not None and mask.dtype != torch.bool:
-        raise TypeError(f"mask: expected booleans, got {mask.dtype}")
+    if mask is not None and getattr(mask, "dtype", None) != torch.bool:
+        kind = getattr(mask, "dtype", type(mask).__name__)
+        raise TypeError(f"mask: expected a tensor of booleans, got {kind}")
+    if not isinstance(accumulate, int):
+        raise TypeError(f"accumulate: expected a number of batches, got {accumulate!r}")
     if accumulate < 1:
         raise ValueError(f"accumulate: expected at least 1 batch, got {accumulate}")
     wrappers, inner = [], model
@@ -220,6 +236,12 @@ def inspect(
     return [finding for check in _CHECKS for finding in check(patient)]
 
 
+def _is_sharded(module: nn.Module) -> bool:
+    """By fully_shard, which takes seconds to import: where it was not, nothing is sharded."""
+    fsdp = sys.modules.get("torch.distributed.fsdp")
+    return fsdp is not None and isinstance(module, fsdp.FSDPModule)
+
+
 # --- running the model without a trace
 
 
@@ -227,8 +249,9 @@ def _run(patient: _Patient, batch: Tensor | tuple | list | Mapping, mask: Tensor
     if isinstance(batch, tuple | list) and not batch:
         raise ValueError(f"batch: expected an input, or (input, labels), got {batch!r}")
     x, *rest = batch if isinstance(batch, tuple | list) else (batch,)
-    if isinstance(x, Tensor) and x.numel() == 0:
-        raise ValueError(f"batch: expected samples, got none, {tuple(x.shape)}")
+    tensors = [value for value in tree_leaves(x) if isinstance(value, Tensor)]
+    if tensors and not any(tensor.numel() for tensor in tensors):
+        raise ValueError(f"batch: expected samples, got none, {tuple(tensors[0].shape)}")
     if isinstance(x, DataLoader | Iterator):
         raise TypeError(
             f"batch: expected one batch, got a {type(x).__name__}; give next(iter(...))"
@@ -239,7 +262,8 @@ def _run(patient: _Patient, batch: Tensor | tuple | list | Mapping, mask: Tensor
     if mask is not None and reached and not any(seen.real_parts for seen in reached):
         raise ValueError(f"mask: {tuple(mask.shape)} fits the input of no batch norm")
     labels = _integer_labels(rest[0]) if rest else None
-    if labels is not None and len(labels) > 1:
+    samples = len(x) if isinstance(x, Tensor) else 2  # fewer labels are not of single samples
+    if labels is not None and len(rest[0]) >= samples and len(labels) > 1:
         patient.labels = labels
         patient.classes = int(labels.max()) + 1
         if isinstance(output, Tensor) and output.ndim == 2:
@@ -278,21 +302,27 @@ def _forward(patient: _Patient, x: object, mask: Tensor | None, seen: dict, nois
         for p in model.parameters():  # a forward may write to them: Embedding(max_norm=1)
             if type(p) is not nn.Parameter:
                 continue
-            undo.callback(_restore, p, p.data, p.detach().clone(), p._version)
+            version = None if p.is_inference() else p._version  # those do not count their changes
+            undo.callback(_restore, p, p.data, p.detach().clone(), version)
+        broadcast_nothing(model, undo)
         for module in model.modules():
             undo.callback(setattr, module, "training", module.training)
             # Dropout of these two is no call of torch.nn.functional's.
             module.training = noise and isinstance(module, nn.RNNBase | nn.MultiheadAttention)
-            if isinstance(module, nn.parallel.DistributedDataParallel):  # one inside of model
-                synced = module.require_forward_param_sync
-                undo.callback(setattr, module, "require_forward_param_sync", synced)
-                module.require_forward_param_sync = False
+            for kept in module._buffers, module._non_persistent_buffers_set:
+                undo.callback(_put_back, kept, kept.copy())
+            for value in vars(module).values():
+                if isinstance(value, torch.Generator):
+                    undo.callback(value.set_state, value.get_state())
+            if _is_sharded(module):
+                undo.callback(module.reshard)
         if noise:
             undo.enter_context(_DropoutOn())
         for name, norm in patient.batch_norms.items():
             hook = partial(_record, seen.setdefault(name, _Seen()), mask)
             undo.callback(norm.register_forward_pre_hook(hook, with_kwargs=True).remove)
         torch.manual_seed(0)
+        x = tree_map_only(Tensor, Tensor.clone, x)  # a forward may write to this, too
         args, kwargs = (x,), {}
         if isinstance(x, Mapping):
             args, kwargs = (), dict(x)
@@ -301,14 +331,21 @@ def _forward(patient: _Patient, x: object, mask: Tensor | None, seen: dict, nois
         return functional_call(model, buffers, args, kwargs)
 
 
-def _restore(p: nn.Parameter, data: Tensor, values: Tensor, version: int) -> None:
-    if p.data_ptr() != data.data_ptr() or p._version != version:
-        data.copy_(values)
-        p.data = data
+def _restore(p: nn.Parameter, data: Tensor, values: Tensor, version: int | None) -> None:
+    written = not torch.equal(data, values) if version is None else p._version != version
+    if written or p.data_ptr() != data.data_ptr():
+        with torch.inference_mode(version is None):
+            data.copy_(values)
+            p.data = data
+
+
+def _put_back(kept: dict | set, before: dict | set) -> None:
+    kept.clear()
+    kept.update(before)
 
 
 def _record(seen: _Seen, mask: Tensor | None, norm: nn.Module, args: tuple, kwargs: dict) -> None:
-    x = args[0] if args else kwargs["input"]
+    x = fed(args, kwargs)
     seen.calls.append(len(x))
     seen.dtype = x.dtype
     seen.parts.append(bnn.channel_moments(x))
@@ -392,13 +429,11 @@ def _batch_of_one(patient: _Patient) -> Iterator[Finding]:
 
 
 def _unsynchronized(patient: _Patient) -> Iterator[Finding]:
-    for prefix, wrapper in patient.data_parallel():
-        workers = wrapper.process_group.size()
+    for prefix, workers, broadcast in patient.data_parallel():
         own = {n: m for n, m in patient.by_batch().items() if n.startswith(prefix)}
         plain = [n for n, m in own.items() if not _is_synchronized(m)]
         few = {n: samples for n, samples in patient.few_of_many().items() if n in own}
-        # The older name of forward_sync_buffers, which torch had no other for before 2.13.
-        if workers > 1 and plain and not wrapper.broadcast_buffers:
+        if workers > 1 and plain and not broadcast:
             yield _finding("unbroadcast", plain, workers=workers)
         elif workers > 1 and few:
             samples = max(few.values())

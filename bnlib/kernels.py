@@ -775,4 +775,6 @@ def _are_plain(*tensors: Tensor | None) -> bool:
             return False
         if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
             return False
+        if torch._C._functorch.is_legacy_batchedtensor(tensor):
+            return False  # of torch.autograd.grad(is_grads_batched=True)
     return True

@@ -2,7 +2,9 @@
 
 Each class inherits torch's: arguments, buffers, state_dict, repr, pickling and `isinstance` come
 from there. What differs is the arithmetic, which is `bnlib.functional`'s. `convert` swaps the
-layers of a model in place, and back.
+layers of a model in place, and back. `torch.jit.script` does not take them, and `torch.fx` keeps
+whole only what lives in torch.nn: give it a tracer for which these are leaves, too, as `fold_model`
+does.
 """
 
 import inspect
@@ -113,7 +115,8 @@ class BatchNormAct2d(BatchNorm2d):
     input     (N, C, H, W); residual is shaped like it, or None
     Returns y, shaped like input. On a GPU the add and the ReLU run in batch norm's own passes,
     elsewhere in the buffer that holds y.
-    It inherits BatchNorm2d, so it loads the checkpoint of a separate batch norm.
+    It inherits BatchNorm2d, so it loads the checkpoint of a separate batch norm; and torch's own
+    convert_sync_batchnorm makes it a SyncBatchNorm without the ReLU (bnlib's leaves it and warns).
     Raises what `bnlib.functional.batch_norm_add_relu` raises; nothing is counted or moved then.
     """
 
@@ -242,7 +245,8 @@ class SyncBatchNorm(_BatchNorm, _TorchBatchNorm):
     process group it is plain batch norm.
 
     It inherits torch's `_BatchNorm` and not torch.nn.SyncBatchNorm, because
-    DistributedDataParallel refuses instances of that on the CPU.
+    DistributedDataParallel refuses instances of that on the CPU. With several ranks its backward
+    cannot be differentiated again, nor does it take part in `torch.func` transforms.
     Raises what batch norm raises, and ValueError if the union has one value per channel.
     """
 
@@ -312,15 +316,11 @@ class SyncBatchNorm(_BatchNorm, _TorchBatchNorm):
 
     def _check_fits(self, input: Tensor) -> None:
         """What `functional.batch_norm` refuses, before any rank waits for this one."""
-        F._check_settings(self.running_mean, self.running_var, True, self.eps)
-        if not input.is_floating_point():
-            raise NotImplementedError(f'"batch_norm" not implemented for {input.dtype}')
-        for name in "running_mean", "running_var", "weight", "bias":
-            vector = getattr(self, name)
-            if vector is not None and vector.numel() != input.size(1):
-                raise RuntimeError(
-                    f"{name} should contain {input.size(1)} elements not {vector.numel()}"
-                )
+        buffers, affine = (self.running_mean, self.running_var), (self.weight, self.bias)
+        F._check_settings(*buffers, True, self.eps)
+        F._check_dtype("batch_norm", input)
+        F._check_channels(input, *buffers, *affine)
+        F._check_parameters(input, *affine, *buffers)
 
     def _group(self) -> dist.ProcessGroup | None:
         """The process group to average over, or None where there is nobody to ask."""

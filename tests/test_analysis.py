@@ -258,6 +258,35 @@ def test_no_grad_around_it_changes_nothing(convnet):
         assert [measure() for measure in every_measure(*convnet)] == expected
 
 
+class Scribbler(torch.nn.Module):
+    """Writes to its input, and, as an embedding with max_norm does, to weights: of both kinds."""
+
+    def __init__(self):
+        super().__init__()
+        self.learned = torch.nn.Embedding(4, 3, max_norm=1.0)
+        self.frozen = torch.nn.Embedding(4, 3, max_norm=1.0).requires_grad_(False)
+        for embedding in self.learned, self.frozen:
+            embedding.weight.data.fill_(5)
+
+    def forward(self, tokens):
+        tokens.add_(1).remainder_(4)
+        return self.learned(tokens) + self.frozen(tokens)
+
+
+def test_what_a_forward_writes_is_undone():
+    model, batch = Scribbler(), (torch.tensor([0, 1, 2, 0]), torch.tensor([0, 1, 2, 0]))
+    before, tokens = state(model), batch[0].clone()
+    losses = analysis.loss_along_gradient(model, cross_entropy, batch, [0, 0, 0])
+    assert losses[0] == losses[1] == losses[2]
+    assert state(model) == before and torch.equal(batch[0], tokens)
+
+
+def test_inference_mode_around_it_changes_nothing(convnet):
+    expected = [measure() for measure in every_measure(*convnet)]
+    with torch.inference_mode():
+        assert [measure() for measure in every_measure(*convnet)] == expected
+
+
 # ---------------------------------------------------------------------------------------- bad input
 
 
@@ -298,3 +327,8 @@ def test_a_constant_feature_has_not_moved(value):
 def test_drift_of_other_shapes_is_refused(before, after):
     with pytest.raises(ValueError, match="before, after: expected"):
         analysis.activation_drift(torch.ones(before), torch.ones(after))
+
+
+def test_drift_of_arrays_is_refused():
+    with pytest.raises(TypeError, match=r"after: expected a torch\.Tensor, got ndarray"):
+        analysis.activation_drift(torch.ones(4, 3), torch.ones(4, 3).numpy())

@@ -846,6 +846,48 @@ REFUSED = {
         NotImplementedError,
         "\"GroupNormKernelImpl\" not implemented for 'Bool'",
     ),
+    # what is no tensor, no number
+    "batch norm, list as weight": (
+        lambda f: f.batch_norm(X, ZEROS, ONES, [1.0], training=True),
+        TypeError,
+        "batch_norm(): argument 'weight' (position 2) must be Tensor, not list",
+    ),
+    "batch norm, list as running_var": (
+        lambda f: f.batch_norm(X, ZEROS, [1.0], training=True),
+        TypeError,
+        "batch_norm(): argument 'running_var' (position 5) must be Tensor, not list",
+    ),
+    "instance norm, list as bias": (
+        lambda f: f.instance_norm(X, bias=[1.0]),
+        TypeError,
+        "instance_norm(): argument 'bias' (position 3) must be Tensor, not list",
+    ),
+    "layer norm, list as weight": (
+        lambda f: f.layer_norm(X, (5,), [1.0]),
+        TypeError,
+        "layer_norm(): argument 'weight' (position 3) must be Tensor, not list",
+    ),
+    "layer norm, float as size": (
+        lambda f: f.layer_norm(X, (5.0,)),
+        TypeError,
+        "layer_norm(): argument 'normalized_shape' (position 2) must be tuple of ints, but found "
+        "element of type float at pos 0",
+    ),
+    "group norm, list as bias": (
+        lambda f: f.group_norm(GROUPED, 2, SIX, [1.0]),
+        TypeError,
+        "group_norm(): argument 'bias' (position 4) must be Tensor, not list",
+    ),
+    "rms norm, list as weight": (
+        lambda f: f.rms_norm(X, (5,), [1.0]),
+        TypeError,
+        "rms_norm(): argument 'weight' (position 3) must be Tensor, not list",
+    ),
+    "rms norm, eps as text": (
+        lambda f: f.rms_norm(X, (5,), eps="small"),
+        TypeError,
+        "rms_norm(): argument 'eps' (position 4) must be float, not str",
+    ),
     # RMS norm
     "rms norm, other normalized_shape": (
         lambda f: f.rms_norm(X, [4]),
@@ -895,3 +937,44 @@ def test_a_refused_call_changes_no_buffer(case):
 def test_a_buffer_may_require_grad_where_no_gradient_is_recorded():
     with torch.no_grad():
         own_functional.batch_norm(X, torch.zeros(3, requires_grad=True), ONES)
+
+
+def test_a_buffer_without_memory_of_its_own_is_refused_before_the_other_moves():
+    running_mean = torch.zeros(3)
+    with pytest.raises(RuntimeError, match="running_var: expected a place in memory for each"):
+        own_functional.batch_norm(X + 5, running_mean, torch.ones(1).expand(3), training=True)
+    assert running_mean.tolist() == [0, 0, 0]
+
+
+def test_a_residual_of_8_bits_is_refused_before_a_buffer_moves():
+    running_mean, residual = torch.zeros(3), torch.zeros(4, 3, 5).to(torch.float8_e5m2)
+    with pytest.raises(RuntimeError, match="residual: expected a floating point tensor"):
+        own_functional.batch_norm_add_relu(X + 5, residual, running_mean, ONES, training=True)
+    assert running_mean.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("size", ["small", "large"])
+@pytest.mark.parametrize("norm", NORMS)
+def test_batched_gradients_match_torch(norm, size):
+    """torch.autograd.grad(is_grads_batched=True), by which jacobian(vectorize=True) works."""
+    shape = (3, 4, 5, 2) if size == "small" else (8, 4, 60, 40)
+    args = [a.requires_grad_() for a in arguments(norm, *shape) if a is not None]
+    results = []
+    for functional in (own_functional, torch_functional):
+        y = norm(functional)(*args)
+        several = torch.stack([normal(*y.shape, seed=seed) for seed in (3, 4)])
+        results.append(torch.autograd.grad(y, args[:2], several, is_grads_batched=True))
+    for own, exact in zip(*results, strict=True):
+        close(own, exact, atol=EXACT * max(1, exact.abs().max().item()))
+
+
+def test_a_view_with_a_negative_bit():
+    x, negative = torch.randn(200, 200), torch._neg_view(torch.randn(200, 200))
+    y = own_functional.layer_norm(negative, (200,), negative[0], negative[1])
+    close(y, torch_functional.layer_norm(negative, (200,), negative[0], negative[1]), atol=1e-4)
+    grads = []
+    for functional in (own_functional, torch_functional):
+        x.requires_grad_().grad = None
+        functional.layer_norm(x, (200,)).backward(negative)
+        grads.append(x.grad)
+    close(*grads, atol=1e-4)

@@ -154,6 +154,33 @@ def test_an_error_leaves_the_model_as_it_was(batches, error, message):
     assert state(net) == before
 
 
+def test_a_layer_that_does_not_count_its_batches():
+    layer = nn.BatchNorm1d(3)
+    layer.num_batches_tracked = None
+    population_statistics(layer, [torch.arange(12.0).reshape(4, 3)])
+    assert layer.running_mean.tolist() == [4.5, 5.5, 6.5] and layer.num_batches_tracked is None
+
+
+class OtherName(nn.BatchNorm1d):
+    def forward(self, x):
+        return super().forward(x)
+
+
+class ByName(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.bn = OtherName(3)
+
+    def forward(self, x):
+        return self.bn(x=x)
+
+
+def test_a_subclass_may_name_its_input_otherwise():
+    model = ByName()
+    population_statistics(model, [torch.arange(12.0).reshape(4, 3)])
+    assert model.bn.running_mean.tolist() == [4.5, 5.5, 6.5]
+
+
 def test_population_statistics_needs_running_statistics():
     for net in nn.Linear(4, 3), nn.BatchNorm1d(4, track_running_stats=False), nn.InstanceNorm1d(4):
         with pytest.raises(ValueError, match="model: expected a batch norm with running stat"):
@@ -254,6 +281,13 @@ def test_a_layer_that_computes_otherwise_is_not_folded(name):
         fold(layer, bn)
 
 
+@pytest.mark.parametrize("name", ["pruned", "hook"])
+def test_a_batch_norm_that_computes_otherwise_is_not_folded(name):
+    bn = COMPUTED[name](nn.BatchNorm1d(4)).eval()
+    with pytest.raises(TypeError, match="bn: expected parameters of its own"):
+        fold(nn.Linear(3, 4), bn)
+
+
 class StandardizedConv(nn.Conv2d):
     """A subclass that uses its weight in another way."""
 
@@ -311,8 +345,22 @@ class Residual(nn.Module):
         return self.bn2(y, residual=x) if self.fused else (self.bn2(y) + x).relu()
 
 
+class NothingToAdd(nn.Module):
+    """Fused layers that are told of no residual, in both ways."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(4, 6, 3), bnn.BatchNormAct2d(6)
+        self.conv2, self.bn2 = nn.Conv2d(6, 4, 3), bnn.BatchNormAct2d(4)
+
+    def forward(self, x):
+        return self.bn2(self.conv2(self.bn1(self.conv1(x), None)), residual=None)
+
+
 class Shares(nn.Module):
-    """Nothing to fold: called twice, read twice, another class, parametrized, no statistics."""
+    """Nothing to fold: called twice, read twice, another class, parametrized, no statistics,
+    a weight that is read elsewhere too, a batch norm with a hook.
+    """
 
     def __init__(self):
         super().__init__()
@@ -323,8 +371,13 @@ class Shares(nn.Module):
         self.parametrized = nn.utils.parametrizations.weight_norm(nn.Conv2d(4, 4, 1))
         self.three = nn.BatchNorm2d(4)
         self.conv, self.untracked = nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4, track_running_stats=False)
+        self.lent, self.four = nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4)
+        self.before_hook, self.five = nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4)
+        self.five.register_forward_hook(lambda layer, args, y: -y)
 
     def forward(self, x):
+        x = self.four(self.lent(x)) + nn.functional.conv2d(x, self.lent.weight)
+        x = self.five(self.before_hook(x))
         x = self.after(self.twice(self.twice(self.first(x))))
         y = self.read_twice(x)
         y = self.two(self.standardized(self.one(y) + y))
@@ -341,10 +394,11 @@ def batch_norms(model):
         (lambda: nn.Sequential(nn.Conv2d(4, 3, 2), nn.BatchNorm2d(3), bnn.BatchNorm2d(3)), 0),
         (lambda: nn.Sequential(Residual(fused=False), nn.ReLU(), Residual(fused=True)), 0),
         (lambda: nn.Sequential(nn.Conv2d(4, 3, 2), bnn.BatchNormAct2d(3)), 0),
-        (Shares, 6),
+        (NothingToAdd, 0),
+        (Shares, 8),
         (lambda: nn.Sequential(nn.Conv2d(4, 3, 2), nn.ReLU()), 0),
     ],
-    ids=["sequential", "residual", "activation", "nothing to fold", "no batch norm"],
+    ids=["sequential", "residual", "activation", "None", "nothing to fold", "no batch norm"],
 )
 def test_fold_model_is_evaluation_mode(make, left):
     torch.manual_seed(0)
@@ -379,4 +433,11 @@ def test_fold_model_names_the_layer_in_training_mode():
     model = nn.Sequential(nn.Conv2d(4, 3, 2), nn.BatchNorm2d(3)).eval()
     model[1].train()
     with pytest.raises(ValueError, match="expected evaluation mode, but '1' is in training mode"):
+        fold_model(model)
+
+
+def test_fold_model_does_not_lose_hooks():
+    model = nn.Sequential(nn.Conv2d(4, 3, 2), nn.BatchNorm2d(3)).eval()
+    model.register_forward_hook(lambda model, args, y: -y)
+    with pytest.raises(ValueError, match="model: expected no forward hooks"):
         fold_model(model)

@@ -300,6 +300,53 @@ def test_other_findings():
         assert finding.layers == ("0.module.1", "0.module.4")
 
 
+def test_a_sharded_model():
+    """Its parameters are other tensors while it runs, and nobody broadcasts its buffers."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    with two_workers():
+        mesh, model = init_device_mesh("cpu", (2,)), mlp().train()
+        fully_shard(model[0], mesh=mesh)
+        fully_shard(model, mesh=mesh)
+        optimizer = torch.optim.SGD(model.parameters(), 0.1, weight_decay=0.01)
+        parameters = [*model.parameters()]
+        found = inspect(model, batch_of(64)[0], optimizer=optimizer)
+        assert [f.case for f in found] == ["unbroadcast", "weight-decay"]
+        assert all(a is b for a, b in zip(parameters, model.parameters(), strict=True))
+
+
+class Scribbler(nn.Module):
+    """Writes to whatever it can: its input, a new buffer, a generator and weights of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.net, self.noise = mlp(), torch.Generator().manual_seed(0)
+        self.register_buffer("cache", None)
+
+    def forward(self, x):
+        self.cache = x.mul_(2).clone()
+        self.register_buffer("late", x.clone())
+        torch.rand(3, generator=self.noise)
+        if self.net[0].weight.is_inference() and torch.is_inference_mode_enabled():
+            self.net[0].weight.zero_()
+        return self.net(x)
+
+
+def test_what_the_forward_writes_is_undone():
+    model, x = Scribbler().train(), batch_of(64)[0]
+    before, generator, given = [*model.state_dict()], model.noise.get_state(), x.clone()
+    assert inspect(model, x) == []
+    assert [*model.state_dict()] == before and torch.equal(model.noise.get_state(), generator)
+    assert torch.equal(x, given) and not hasattr(model, "late")
+    with torch.inference_mode():
+        model = Scribbler().eval()
+        weight = model.net[0].weight.clone()
+        inspect(model, x)
+        assert torch.equal(model.net[0].weight, weight)
+    assert [f.case for f in inspect(model, x)] == ["never-updated"]
+
+
 def test_a_synchronized_layer_counts_the_samples_of_all_workers():
     def synchronized():
         model = bnn.SyncBatchNorm.convert_sync_batchnorm(mlp().train())
@@ -501,8 +548,14 @@ def test_bad_input():
     model, arguments = padded_sequences()
     with pytest.raises(ValueError, match=r"mask: \(20, 32\) fits the input of no batch norm"):
         inspect(model, **arguments | {"mask": arguments["mask"].T})
-    with pytest.raises(TypeError, match=r"mask: expected booleans, got torch\.float32"):
+    with pytest.raises(TypeError, match=r"mask: expected a tensor of booleans, got torch\.float32"):
         inspect(model, **arguments | {"mask": arguments["mask"].float()})
+    with pytest.raises(TypeError, match="mask: expected a tensor of booleans, got list"):
+        inspect(model, **arguments | {"mask": arguments["mask"].tolist()})
+    with pytest.raises(TypeError, match=r"accumulate: expected a number of batches, got 1\.5"):
+        inspect(mlp(), accumulate=1.5)
+    with pytest.raises(ValueError, match=r"batch: expected samples, got none, \(0, 64\)"):
+        inspect(mlp(), {"input": torch.randn(0, 64)})
 
 
 def test_a_batch_with_a_nan_is_named():

@@ -6,6 +6,7 @@ import itertools
 import time
 from datetime import timedelta
 
+import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
@@ -561,11 +562,12 @@ def sync_single_value(rank):
 def sync_bad_inputs():
     """Refused before the ranks talk, each by the error of plain batch norm."""
     layers = [bnn.SyncBatchNorm(3), bnn.SyncBatchNorm(3), bnn.SyncBatchNorm(3, eps=0.0)]
-    layers.append(bnn.SyncBatchNorm(3))
+    layers += [bnn.SyncBatchNorm(3), bnn.SyncBatchNorm(3, dtype=torch.float64)]
     layers[3].running_var = None
     inputs = (
         torch.ones(4, 1),
         torch.ones(4, 3, dtype=torch.int64),
+        torch.ones(4, 3),
         torch.ones(4, 3),
         torch.ones(4, 3),
     )
@@ -604,8 +606,10 @@ def sync_subgroup(rank):
 def sync_population(rank):
     """One rank alone takes statistics again, as before it saves the model."""
     model = bnn.SyncBatchNorm.convert_sync_batchnorm(nn.Sequential(nn.BatchNorm1d(3)))
+    wrapped = nn.parallel.DistributedDataParallel(model)  # broadcasts buffers at each forward
     if rank == 0:
-        population_statistics(model, [torch.arange(12.0).reshape(4, 3)])
+        population_statistics(wrapped, [torch.arange(12.0).reshape(4, 3)])
+    assert wrapped.require_forward_param_sync
     return model[0].running_mean
 
 
@@ -681,9 +685,14 @@ def test_sync_batch_norm_refuses_a_single_value(ranks):
 def test_sync_batch_norm_refuses_other_channels_and_integers(ranks):
     assert ranks[0]["bad inputs"] == [
         ("RuntimeError", "running_mean should contain 1 elements not 3"),
-        ("NotImplementedError", '"batch_norm" not implemented for torch.int64'),
+        ("NotImplementedError", "\"batch_norm\" not implemented for 'Long'"),
         ("ValueError", "batch_norm eps must be positive during training, but got 0.0"),
         ("ValueError", "running_mean and running_var must either both be None or neither be None"),
+        (
+            "RuntimeError",
+            "mixed dtype (CPU): expect parameter to have scalar type of Float, but weight is "
+            "Double",
+        ),
     ]
 
 
@@ -756,3 +765,37 @@ def test_merged_moments_are_those_of_the_union():
     torch.testing.assert_close(mean, values.mean(1), rtol=1e-14, atol=0)
     torch.testing.assert_close(m2 / 17, values.var(1), rtol=1e-12, atol=0)
     assert bnn.merge_moments(parts[1:2]).tolist() == torch.zeros(3, 3).tolist()
+
+
+@pytest.mark.parametrize("library", [nn, bnn], ids=["torch", "bnlib"])
+def test_numbers_of_numpy(library):
+    tenth, epsilon, x = np.float32(0.1), np.float32(1e-5), torch.randn(4, 6, 5)
+    layers = [
+        library.BatchNorm1d(6, epsilon, tenth),
+        library.InstanceNorm1d(6, epsilon, tenth, track_running_stats=True),
+        library.GroupNorm(np.int64(2), 6, epsilon),
+        library.LayerNorm(np.int64(5), epsilon),
+        library.RMSNorm(5, epsilon),
+    ]
+    for layer in layers:
+        assert layer(x).shape == x.shape
+
+
+def test_vmap_with_buffers_that_are_not_batched():
+    """Refused in torch's words; the buffers have not moved."""
+    for layer in bnn.BatchNorm1d(3), bnn.InstanceNorm1d(3, track_running_stats=True):
+        layer.running_mean.fill_(5)
+        with pytest.raises(RuntimeError, match="running_mean or running_var, which will be update"):
+            vmap(layer)(torch.randn(4, 8, 3, 2))
+        assert layer.running_mean.tolist() == [5, 5, 5] and layer.num_batches_tracked == 0
+
+
+@pytest.mark.parametrize("library", [nn, bnn], ids=["torch", "bnlib"])
+def test_vmap_over_the_parameters_alone(library):
+    """One input, five weights: the running statistics move once, as without vmap."""
+    layer, x, weights = library.BatchNorm1d(3), torch.randn(8, 3), torch.randn(5, 3)
+    y = vmap(lambda weight: functional_call(layer, {"weight": weight}, (x,)))(weights)
+    plain = library.BatchNorm1d(3)
+    torch.testing.assert_close(y, plain(x) * weights[:, None])
+    torch.testing.assert_close(layer.running_mean, plain.running_mean)
+    assert layer.num_batches_tracked == 1
