@@ -108,7 +108,8 @@ def load(name: str) -> Dataset:
     """The data set "digits", "mnist" or "fashion-mnist", from the cache if it is there.
 
     digits is split in scikit-learn's order: the first 1437 images train, the last 360 test.
-    Raises ValueError for another name; OSError if files are neither in the cache nor to be had,
+    Raises ValueError for another name; ImportError if digits are asked for without scikit-learn;
+    OSError if files are neither in the cache nor to be had,
     PermissionError among them if the cache folder cannot be written.
     Source: UCI optdigits; LeCun et al. 1998; Xiao, Rasul & Vollgraf 2017.
     """
@@ -129,7 +130,10 @@ def load(name: str) -> Dataset:
 
 
 def _load_digits() -> Dataset:
-    from sklearn.datasets import load_digits
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise ImportError(f"digits come with scikit-learn, which is not there: {error}") from error
 
     digits = load_digits()
     train, test = slice(None, DIGITS_TRAIN), slice(DIGITS_TRAIN, None)
@@ -163,7 +167,7 @@ def read_idx(content: bytes, ndim: int) -> np.ndarray:
 def cache_folder() -> Path:
     """Where downloaded data sets are kept; see the top of this module."""
     if folder := os.environ.get("BNLIB_DATA"):
-        return Path(folder).expanduser()
+        return Path(os.path.expanduser(folder))  # ~name of nobody stays as it is
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bnlib"
 
 
@@ -226,7 +230,7 @@ def _download(urls: list[str], path: Path, sha256: str) -> bytes:
         partial = path.with_name(f"{path.name}.{hashlib.sha256(url.encode()).hexdigest()[:8]}.part")
         try:
             _transfer(url, partial)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:  # of a malformed address
             failures.append(f"  {url}: {str(error) or type(error).__name__}")
             continue
         content = _verified(partial, sha256)

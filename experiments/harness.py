@@ -12,8 +12,9 @@ have no result yet and stores each at once, so an interrupted experiment goes on
 Where a script has `full_configurations()`, larger ones meant for a GPU, `--full` runs those and
 stores them in results/NAME_full.json. `schema.json` says what a results file holds.
 
-The JSON names the command, seeds, versions, hardware, date and time of each run, and the SHA-256
-of the code that ran. Results of other code are not mixed with new ones: `--again` starts over.
+The JSON holds each run's configuration, seed and time; the command, versions, hardware and date of
+the last one; and the SHA-256 of the code of this folder that ran. Results of other code are not
+mixed with new ones: `--again` starts over.
 """
 
 from __future__ import annotations
@@ -95,9 +96,20 @@ def fingerprint(script: Path) -> str:
 
     Not their docstrings, nor their lists of what to run: each result names its configuration.
     """
-    modules = {Path(m.__file__) for m in list(sys.modules.values()) if getattr(m, "__file__", "")}
-    files = sorted(f for f in modules | {script} if f.parent == FOLDER and f.name != "harness.py")
-    return hashlib.sha256("\0".join(map(what_runs, files)).encode()).hexdigest()
+    files, left = set(), [script]
+    while left:
+        files.add(file := left.pop())
+        left += imported(file) - files
+    return hashlib.sha256("\0".join(map(what_runs, sorted(files))).encode()).hexdigest()
+
+
+def imported(file: Path) -> set[Path]:
+    """The other files of this folder that it imports, but this one."""
+    nodes = list(ast.walk(ast.parse(file.read_text("utf-8"))))
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    files = {FOLDER / f"{name}.py" for name in names - {"harness"}}
+    return {file for file in files if file.exists()}
 
 
 def what_runs(file: Path) -> str:

@@ -513,6 +513,15 @@ def test_transforms_and_compilers_see_formulas(answered):
     torch.testing.assert_close(compiled, expected[0], rtol=1e-6, atol=1e-6)
 
 
+def test_batched_gradients_see_formulas():
+    _, x, weight, bias, dy = draw("batch norm (N, C)")
+    x.requires_grad_()
+    y = batch_norm(own_functional, x, weight, bias)
+    expected = torch.autograd.grad(y, x, dy, retain_graph=True)[0]
+    both = torch.autograd.grad(y, x, torch.stack([dy, 2 * dy]), is_grads_batched=True)[0]
+    torch.testing.assert_close(both, torch.stack([expected, 2 * expected]), rtol=1e-5, atol=1e-6)
+
+
 def test_running_statistics_that_lie_scattered():
     x, mean, var = (
         normal(9, 3).float().to(DEVICE),

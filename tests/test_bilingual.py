@@ -195,8 +195,9 @@ def test_english_terms_have_their_korean_partner(path):
 
 def test_glossary_is_the_shared_one():
     common = ROOT.parent / "shared" / "GLOSSARY.tsv"
-    if common.exists():
-        assert (ROOT / "chapters" / "glossary.tsv").read_text() == common.read_text()
+    if not common.exists():
+        pytest.skip("there is no shared glossary beside this copy")
+    assert (ROOT / "chapters" / "glossary.tsv").read_text() == common.read_text()
 
 
 # --- the rules themselves

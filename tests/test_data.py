@@ -348,6 +348,24 @@ def test_other_mirrors_can_be_named_in_the_environment(server, start_server, mon
     assert not server.requests and first.requests and len(second.requests) == 4
 
 
+@pytest.mark.parametrize("malformed", ["my/mirror", "http://[half", "ftpp://a.mirror"])
+def test_a_malformed_address_does_not_keep_the_next_from_being_tried(
+    malformed, server, cache, monkeypatch
+):
+    monkeypatch.setenv("BNLIB_DATA_URL", f"{malformed} {server.url}/data/")
+    assert_is_tiny(load("tiny"))
+    monkeypatch.setenv("BNLIB_DATA_URL", malformed)
+    (cache / X_TRAIN).unlink()
+    with pytest.raises(OSError, match=re.escape(malformed)):
+        load("tiny")
+
+
+def test_digits_without_scikit_learn_name_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(ImportError, match="digits come with scikit-learn"):
+        data.load("digits")
+
+
 def test_no_network_names_the_address_the_folder_and_what_to_do(cache, server):
     server.shutdown()
     server.server_close()

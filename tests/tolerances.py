@@ -37,7 +37,7 @@ TOLERANCES = {
         forward_per_kappa=0.0,
         gradient=1e-12,
         gradient_per_kappa=0.0,
-        reason="the promise in DESIGN.md: 9,000 roundings, more than pairwise sums ever collect; "
+        reason="what bnlib promises: 9,000 roundings, more than pairwise sums ever collect; "
         "no kappa, since the mean is corrected for its own rounding",
     ),
     "float32": Tolerance(
@@ -46,8 +46,9 @@ TOLERANCES = {
         forward_per_kappa=2 * U32,
         gradient=16 * U32,
         gradient_per_kappa=2 * U32,
-        reason="the promise in DESIGN.md: a handful of roundings per output in fp32, and a mean "
-        "that is itself rounded to fp32 (u * |mean|, which is u * kappa after dividing by std)",
+        reason="what bnlib.functional promises: a handful of roundings per output in fp32, and a "
+        "mean that is itself rounded to fp32 (u * |mean|, which is u * kappa after dividing by "
+        "std)",
     ),
     "float16": Tolerance(
         unit_roundoff=U16,
