@@ -60,11 +60,12 @@ def test_small_run_resumes_where_it_stopped(script, tmp_path):
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda p: p.stem)
 def test_recorded_results_are_whole(path):
-    """Committed results: the command, every configuration once, five seeds or more."""
+    """Committed results: of this code, every configuration once, five seeds or more."""
     record = json.loads(path.read_text("utf-8"))
     name, is_full = path.stem.removesuffix("_full"), path.stem.endswith("_full")
     check_record(record, name)
     assert record["command"] == f"python experiments/{name}.py" + " --full" * is_full
+    assert record["code_sha256"] == harness.fingerprint(FOLDER / f"{name}.py")
     seeds = {r["configuration"]["seed"] for r in record["runs"]}
     assert len(seeds) >= 5
     script = importlib.import_module(name)
