@@ -134,6 +134,8 @@ def add_language_links(app: Sphinx, pagename: str, template: str, context: dict,
         for code, name in LANGUAGE_NAMES.items()
     ]
     links = [(code, f"{base}{code}/{pagename}.html") for code in LANGUAGE_NAMES]
+    if app.config.html_baseurl:  # the canonical address; Sphinx knows of no folder for a language
+        context["pageurl"] = dict(links)[language]
     links.append(("x-default", base))
     context["metatags"] = context.get("metatags", "") + "".join(
         f'<link rel="alternate" hreflang="{code}" href="{href}">\n' for code, href in links

@@ -12,6 +12,7 @@ import contextlib
 import functools
 import gc
 import http.server
+import json
 import multiprocessing
 import shutil
 import subprocess
@@ -27,17 +28,22 @@ import security
 import site_files
 import yaml
 from jupyter_book.cli import main as jupyter_book
+from serving import HTML
 from sphinx.cmd import build as sphinx_build
+from words import WORDS
 
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "_build"
-HTML = BUILD / "html"
 WHEELS = ROOT / "_static" / "wheels"
 LANGUAGES = ("ko", "en")
+TEMPLATES = ROOT / "_ext" / "templates"
 WELCOME = "chapters/00_welcome.html"
-GO_TO_WELCOME = (
-    f'<!doctype html><meta charset="utf-8"><title>Batch Normalization, Measured</title>'
-    f'<meta http-equiv="refresh" content="0; url={WELCOME}"><a href="{WELCOME}">{WELCOME}</a>'
+# What Sphinx and the theme put into the site, and none of our pages asks for: their own search,
+# icons drawn by a script, translations of what they say, maps for who develops them.
+UNASKED = (
+    *(".buildinfo", "objects.inv", "*macros.html", "*.map", "fontawesome.js*", "sphinx-thebe.*"),
+    *("searchindex.js", "searchtools.js", "translations.js", "locales", "copybutton_funcs.js"),
+    "screenshot.png",  # the README's
 )
 
 
@@ -75,26 +81,56 @@ def build_languages(builder: str = "html") -> None:
         raise SystemExit(f"The build failed for: {', '.join(failed)}")
 
 
+def kept(language: str, builder: str) -> Path:
+    """Pages read for one builder are not those of another: html's have links to the glossary."""
+    return BUILD / "sphinx" / (language if builder == "html" else f"{language}-{builder}")
+
+
 def run_sphinx(language: str, builder: str) -> None:
-    # Pages read for one builder are not those of another: html's have links to the glossary.
-    kept = BUILD / "sphinx" / (language if builder == "html" else f"{language}-{builder}")
+    folder = kept(language, builder)
     options = ["-D", f"language={language}", "-D", f"bilingual_lang={language}"]
+    # Of a link that does not answer `ask_links` tells more shortly than Sphinx.
+    strict = ["-Q"] if builder == "linkcheck" else ["-W", "--keep-going", "-q"]
     arguments = [
-        *("-b", builder, "-W", "--keep-going", "-q"),
-        *options,
-        *("-d", str(kept / "doctrees"), str(ROOT), str(kept / builder)),
+        *("-b", builder, *strict, *options),
+        *("-d", str(folder / "doctrees"), str(ROOT), str(folder / builder)),
     ]
     gc.disable()  # a short-lived process: looking for cycles took a sixth of its time
     raise SystemExit(sphinx_build.main(arguments))
 
 
+def ask_links() -> None:
+    """Ask every other site that the book links to, and list the links that do not answer."""
+    results = [kept(language, "linkcheck") / "linkcheck" / "output.json" for language in LANGUAGES]
+    for result in results:
+        result.unlink(missing_ok=True)
+    failed = None
+    try:
+        build_languages("linkcheck")
+    except SystemExit as message:  # as it is when a link does not answer
+        failed = message
+    texts = [result.read_text("utf-8") for result in results if result.exists()]
+    links = [json.loads(line) for line in "".join(texts).splitlines()]
+    silent = {link["uri"]: link for link in links if link["status"] in ("broken", "timeout")}
+    for address, link in sorted(silent.items()):
+        reason = link["info"].rpartition("Caused by ")[2]
+        print(f"{address}\n    in {link['filename']}: {reason}")
+    if silent:
+        raise SystemExit(f"{len(silent)} links did not answer")
+    if failed:
+        raise failed
+
+
 def gather() -> None:
     shutil.rmtree(HTML, ignore_errors=True)
     for language in LANGUAGES:
-        ignore = shutil.ignore_patterns(".buildinfo", "objects.inv", "*macros.html")
+        others = [f"share-{other}.png" for other in LANGUAGES if other != language]
+        ignore = shutil.ignore_patterns(*UNASKED, *others)
         shutil.copytree(BUILD / "sphinx" / language / "html", HTML / language, ignore=ignore)
-        (HTML / language / "index.html").write_text(GO_TO_WELCOME, "utf-8")
-    shutil.copy(ROOT / "_ext" / "templates" / "choose-language.html", HTML / "index.html")
+        page = (TEMPLATES / "go-to-welcome.html").read_text("utf-8")
+        page = page.format(lang=language, title=WORDS[language]["title"], welcome=WELCOME)
+        (HTML / language / "index.html").write_text(page, "utf-8")
+    shutil.copy(TEMPLATES / "choose-language.html", HTML / "index.html")
     shutil.copy(ROOT / "_static" / "favicon.svg", HTML)
     base = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["html"]["baseurl"]
     site_files.write(HTML, base)
@@ -121,7 +157,7 @@ def main() -> None:
     parser.add_argument("--links", action="store_true", help="only ask other sites for our links")
     arguments = parser.parse_args()
     if arguments.links:
-        build_languages("linkcheck")
+        ask_links()
         return
     start = time.monotonic()
     build_wheel()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hashlib
 import http.server
 import mimetypes
@@ -15,6 +16,7 @@ import re
 import shutil
 import ssl
 import subprocess
+import sys
 import tarfile
 import tempfile
 import threading
@@ -43,20 +45,32 @@ def local_file(path: str) -> Path | None:
     return folder and folder / file
 
 
+@functools.cache  # where the registry does not answer, asking takes a minute
 def package_folder(package: str) -> Path | None:
-    """The unpacked npm package, such as mathjax@3.2.2; None without npm."""
+    """The unpacked npm package, such as mathjax@3.2.2; None, saying why, where there is none."""
     folder = PACKAGES / package.replace("/", "+")
     if not folder.is_dir():
         if shutil.which("npm") is None:
+            print(f"{package}: npm is not installed", file=sys.stderr)
             return None
-        fetch(package, folder)
+        try:
+            fetch(package, folder)
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+            print(f"{package}: {npm_reason(error)}", file=sys.stderr)
+            return None
     return folder / "package"
+
+
+def npm_reason(error: subprocess.SubprocessError) -> str:
+    """The first sentence of what npm said; codes stand before it, its log's place is the last."""
+    lines = (error.stderr or b"").decode(errors="replace").splitlines()
+    return next((line for line in lines if len(line.split()) > 4), str(error))
 
 
 def fetch(package: str, folder: Path) -> None:
     PACKAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=PACKAGES) as unfinished:
-        command = ["npm", "pack", "--silent", "--pack-destination", unfinished, package]
+        command = ["npm", "pack", "--loglevel=error", "--pack-destination", unfinished, package]
         subprocess.run(command, check=True, capture_output=True, timeout=120)
         unpacked = Path(unfinished, "unpacked")
         with tarfile.open(next(Path(unfinished).glob("*.tgz"))) as archive:

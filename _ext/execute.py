@@ -90,6 +90,9 @@ def fingerprint(path: Path) -> str:
 
 def main() -> None:
     named = [Path(name).resolve() for name in sys.argv[1:]]
+    missing = [str(path) for path in named if not path.is_file()]
+    if missing:
+        raise SystemExit(f"No such notebook: {', '.join(missing)}")
     known = json.loads(KNOWN.read_text("utf-8")) if KNOWN.exists() else {}
     for path in named or sorted(CHAPTERS.glob("*.ipynb")):
         if not named and known.get(path.name) == fingerprint(path):

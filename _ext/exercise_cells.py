@@ -1,6 +1,6 @@
 """Turn a code cell tagged `exercise` into a card: editor, buttons, hints, solution, answer.
 
-The card works in steps: without JavaScript the stub, hints and solution can be read; exercises.js
+The card works in steps: without JavaScript the stub, hints and solution can be read; exercises.mjs
 adds the editor, and Python itself is fetched when a reader first presses Run.
 """
 

@@ -26,7 +26,11 @@ logger = logging.getLogger(__name__)
 def note_chapter(app: Sphinx, doctree: nodes.document) -> None:
     """Keep a page's first paragraph, and how long it takes to read."""
     metadata = app.env.metadata[app.env.docname]
-    texts = ("".join(text_of(p)) for p in doctree.findall(nodes.paragraph))
+    texts = (
+        "".join(text_of(p))
+        for p in doctree.findall(nodes.paragraph)
+        if not isinstance(p.parent, nodes.system_message)
+    )
     paragraphs = [SPACES.sub(" ", text).strip() for text in texts]
     metadata["first_paragraph"] = next(filter(None, paragraphs), "")
     times = [int(m[1]) for m in map(READING_TIME.search, paragraphs) if m]

@@ -30,4 +30,6 @@ def output_text(output: dict) -> str:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        raise SystemExit("Usage: python _ext/notebook_text.py NOTEBOOK")
     print(as_text(json.loads(Path(sys.argv[1]).read_text("utf-8"))), end="")

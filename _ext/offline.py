@@ -61,7 +61,7 @@ def cdn_files() -> Iterator[tuple[str, bytes]]:
     for package, patterns in NPM_FILES.items():
         folder = package_folder(package)
         if folder is None:
-            raise SystemExit("npm is needed: it fetches what the pages load from the CDN")
+            raise SystemExit("Needed: npm and its registry, for what pages load from the CDN")
         for path in sorted(path for pattern in patterns for path in folder.glob(pattern)):
             yield f"npm/{package}/{path.relative_to(folder).as_posix()}", path.read_bytes()
     folder = next(folder for folder in PINNED if folder.startswith("pyodide/"))
@@ -74,8 +74,11 @@ def cdn_files() -> Iterator[tuple[str, bytes]]:
 def pyodide_file(path: str) -> bytes:
     if PYODIDE.is_dir():
         return local_file(path).read_bytes()
-    with urllib.request.urlopen(CDN + path) as answer:
-        return answer.read()
+    try:
+        with urllib.request.urlopen(CDN + path, timeout=60) as answer:
+            return answer.read()
+    except OSError as error:
+        raise SystemExit(f"Needed: ../shared/pyodide, or {CDN}{path}: {error}") from None
 
 
 def copy_site() -> None:
@@ -166,7 +169,7 @@ def main() -> None:
     copy_site()
     rewrite()
     write_zip()
-    print(f"{ZIP.relative_to(BUILD.parent)}: {ZIP.stat().st_size / 1e6:.1f} MB")
+    print(f"{os.path.relpath(ZIP)}: {ZIP.stat().st_size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

@@ -9,34 +9,27 @@ python _ext/paper.py      after `make book`; writes _build/paper/ko.pdf and en.p
 
 from __future__ import annotations
 
-import functools
-import http.server
 import io
-import threading
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import yaml
-from build import BUILD, HTML, LANGUAGES, ROOT
+from build import BUILD, LANGUAGES, ROOT
 from cdn import served_here
-from chromium import CHROMIUM
+from chromium import launch
 from playwright.sync_api import Page, sync_playwright
 from pypdf import PdfReader, PdfWriter
 from pypdf.annotations import Link
 from pypdf.generic import Fit
+from serving import served
 from words import WORDS
 
 TEMPLATES = Path(__file__).parent / "templates"
 PAPER = BUILD / "paper"
 MARGIN = {"top": "18mm", "bottom": "20mm", "left": "18mm", "right": "18mm"}
 LINE = 16  # points above a link's target that come into view with it
-
-
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args: object) -> None:
-        pass
 
 
 def pages_in_order() -> list[str]:
@@ -176,17 +169,9 @@ def print_book(page: Page, site: str, language: str) -> PdfWriter:
 
 
 def main() -> None:
-    if CHROMIUM is None or not (HTML / "index.html").exists():
-        raise SystemExit("Needed: Chromium, and the built book (`make book SERVE=0`)")
-    handler = functools.partial(QuietHandler, directory=HTML)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    site = f"http://127.0.0.1:{server.server_port}"
-    PAPER.mkdir(exist_ok=True)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", *served_here()]
-        )
+    PAPER.mkdir(parents=True, exist_ok=True)
+    with served() as site, sync_playwright() as playwright:
+        browser = launch(playwright, "--disable-gpu", *served_here())
         for language in LANGUAGES:
             context = browser.new_context(color_scheme="light", bypass_csp=True)
             context.set_default_timeout(300_000)
@@ -200,7 +185,6 @@ def main() -> None:
             size = file.stat().st_size / 1e6
             print(f"{file.relative_to(ROOT)}: {len(writer.pages)} pages, {size:.1f} MB")
         browser.close()
-    server.shutdown()
 
 
 if __name__ == "__main__":

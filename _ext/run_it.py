@@ -14,7 +14,7 @@ from words import WORDS
 
 COLAB = "https://colab.research.google.com"
 BINDER = "https://mybinder.org"
-PUBLISHED_BRANCH = "gh-pages"  # what .github/workflows/publish.yml pushes the built site to
+PUBLISHED_BRANCH = "gh-pages"  # what .ci/publish pushes the built site to
 
 
 def configure(app: Sphinx, config: Config) -> None:

@@ -15,6 +15,7 @@ from appendices import INDEX, index_terms
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from tidy_page import WORD_JOINER
 
 UNREAD = (
     nodes.math,
@@ -31,7 +32,7 @@ BLOCKS = (nodes.paragraph, nodes.title, nodes.caption, nodes.entry, nodes.term)
 def text_of(node: nodes.Node) -> Iterator[str]:
     """The words of one section: not its formulas and code, nor the sections inside it."""
     if isinstance(node, nodes.Text):
-        yield node.astext()
+        yield node.astext().replace(WORD_JOINER, "")
     elif not isinstance(node, (nodes.section, *UNREAD)):
         for child in node.children:
             yield from text_of(child)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+from markupsafe import Markup
 from sphinx.application import Sphinx
 from words import WORDS
 
@@ -14,14 +15,16 @@ LONGEST = 200  # characters; search engines and chats cut off what is longer
 def describe(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
     language = app.config.bilingual_lang
     words = WORDS[language]
+    # A chapter's title holds its number in a span; only the search page has none.
+    title = Markup(context.get("title") or words["search"]).striptags()
     paragraph = app.env.metadata.get(pagename, {}).get("first_paragraph")
     context["metatags"] = context.get("metatags", "") + tags(
-        context.get("title") or words["title"],
-        shortened(paragraph or words["description"]),
+        title,
+        shortened(paragraph or f"{title}: {words['description']}"),
         language,
         words,
         app.config.html_baseurl,
-        pagename,
+        context["pageurl"],
     )
 
 
@@ -29,7 +32,7 @@ def shortened(text: str) -> str:
     return text if len(text) <= LONGEST else text[:LONGEST].rsplit(" ", 1)[0] + " …"
 
 
-def tags(title: str, text: str, language: str, words: dict, base: str, pagename: str) -> str:
+def tags(title: str, text: str, language: str, words: dict, base: str, page: str) -> str:
     """OpenGraph wants whole addresses, so the picture waits for the published one."""
     properties = {
         "og:type": "article",
@@ -39,10 +42,9 @@ def tags(title: str, text: str, language: str, words: dict, base: str, pagename:
         "og:locale": LOCALES[language],
     }
     if base:
-        root = f"{base.rstrip('/')}/{language}"
         properties |= {
-            "og:url": f"{root}/{pagename}.html",
-            "og:image": f"{root}/_static/share-{language}.png",
+            "og:url": page,
+            "og:image": f"{base.rstrip('/')}/{language}/_static/share-{language}.png",
             "og:image:width": "1200",
             "og:image:height": "630",
             "og:image:alt": words["title"],

@@ -11,7 +11,7 @@ from base64 import b64encode
 from pathlib import Path
 
 import numpy as np
-from chromium import CHROMIUM
+from chromium import launch
 from playwright.sync_api import sync_playwright
 from words import WORDS
 
@@ -48,7 +48,7 @@ def main() -> None:
     mark = b64encode((STATIC / "favicon.svg").read_bytes()).decode()
     drawn = {"mark": mark, "before": bars(before, "#E69F00"), "after": bars(after, "#0072B2")}
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = launch(playwright)
         page = browser.new_page(viewport=SIZE)
         for language, words in WORDS.items():
             html = PAGE.format(title=words["title"], text=words["description"], **drawn)

@@ -12,18 +12,18 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write(html: Path, base: str) -> None:
-    """The files at the site's root. The sitemap needs the published address: without, none."""
+    """The files at the site's root. A map needs the published address: without, none."""
     base = base and base.rstrip("/") + "/"
     # A missing page may have been asked for at any depth, so the links back cannot be relative.
     root = urlsplit(base).path or "/"
     page = (TEMPLATES / "not-found.html").read_text("utf-8")
     (html / "404.html").write_text(page.replace("{root}", root), "utf-8")
-    # Earlier versions stay readable under /v1/, /v2/ …; search engines show the newest.
-    robots = "User-agent: *\nDisallow: /v*/\n"
     if base:
-        robots += f"Sitemap: {base}sitemap.xml\n"
         (html / "sitemap.xml").write_text(sitemap(html, base), "utf-8")
-    (html / "robots.txt").write_text(robots, "utf-8")
+        # Read where the book has a host of its own. What search engines should not show says so
+        # itself, wherever it stands: see .ci/publish.
+        robots = f"User-agent: *\nAllow: /\nSitemap: {base}sitemap.xml\n"
+        (html / "robots.txt").write_text(robots, "utf-8")
 
 
 def sitemap(html: Path, base: str) -> str:

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.transforms import SphinxTransform
@@ -14,7 +15,13 @@ from sphinx.transforms import SphinxTransform
 IMAGE = re.compile(r"<img ([^>]*?) ?/?>")
 # Names, punctuation and spaces of code: both themes colour them as they do the box they are in.
 PLAIN_WORD = re.compile(r'<span class="(?:n|nn|nx|p|pm|w)">([^<]*)</span>')
+VIEWPORT = re.compile(r'<meta name="viewport"[^>]*>\n?')
 BEFORE_UNIT = re.compile(r"(?<=\d) (?=%|(?:ms|kB|MB|GB)\b)")
+BEFORE_DOTS = re.compile(r" (?=[●○]{3}$)")  # how hard an exercise is, after its title
+BEFORE_PARTICLE = re.compile(r"(?<=[)\]%”’])(?=[가-힣])")
+ENDING = re.compile(r"[가-힣,.;:!?)][^\s(]{0,5}")
+SHORT_FORMULA = 40  # characters of LaTeX: with what follows it still fits on a phone
+NO_BREAK_SPACE, WORD_JOINER = "\u00a0", "\u2060"
 
 
 def machinery() -> str:
@@ -33,16 +40,34 @@ def label_sections(app: Sphinx, doctree: nodes.document) -> None:
         section["ids"].sort(key=lambda id: id not in labels)
 
 
-class KeepUnits(SphinxTransform):
-    """No line ends between a number and its unit."""
+class KeepTogether(SphinxTransform):
+    """No line ends between a number and its unit, or between a reference, a parenthesis or a short
+    formula and the particle or the full stop after it, where browsers break Korean.
+    """
 
     default_priority = 840  # before Sphinx notes the titles that references show
     as_written = nodes.literal, nodes.literal_block, nodes.math, nodes.math_block, nodes.raw
 
     def apply(self) -> None:
         for text in list(self.document.findall(nodes.Text)):
-            kept = BEFORE_UNIT.sub("\u00a0", text)
-            if kept != text and not isinstance(text.parent, self.as_written):
+            if isinstance(text.parent, self.as_written):
+                continue
+            kept = BEFORE_DOTS.sub(NO_BREAK_SPACE, BEFORE_UNIT.sub(NO_BREAK_SPACE, text))
+            kept = BEFORE_PARTICLE.sub(WORD_JOINER, kept)
+            place = text.parent.index(text)
+            before = text.parent[place - 1] if place else nodes.Text("")
+            ending = ENDING.match(kept)
+            if ending and isinstance(before, nodes.math) and len(before.astext()) < SHORT_FORMULA:
+                # A word joiner does not hold a formula, which is a box of its own.
+                kept = kept[ending.end() :]
+                whole = nodes.inline("", "", classes=["keep-together"])
+                text.parent[place - 1] = whole
+                whole += [before, nodes.Text(ending[0])]
+            elif ending and (  # a reference may become "[Ioffe and Szegedy, 2015]"
+                isinstance(before, addnodes.pending_xref) or before.astext().endswith((")", "]"))
+            ):
+                kept = WORD_JOINER + kept
+            if kept != text:
                 text.parent.replace(text, nodes.Text(kept))
 
 
@@ -86,10 +111,17 @@ def mend_roles(app: Sphinx, pagename: str, template: str, context: dict, doctree
     context["body"] = body.replace('role="doc-biblioentry"', 'role="listitem"')
 
 
+def keep_one_viewport(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
+    """The theme has one of its own; docutils adds another."""
+    context["metatags"] = VIEWPORT.sub("", context.get("metatags") or "")
+
+
 def drop_scripts(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
     """Jupyter Book always loads sphinx-thebe, which declares one constant twice on a page, and
     Sphinx a catalog for Korean, whose plurals its script compiles: our pages' policy forbids that.
     """
+    sheets = context["css_files"]
+    context["css_files"] = [sheet for sheet in sheets if "thebe" not in str(sheet.filename)]
     context["script_files"] = [
         script
         for script in context["script_files"]
@@ -104,12 +136,13 @@ def drop_scripts(app: Sphinx, pagename: str, template: str, context: dict, doctr
 
 def setup(app: Sphinx) -> dict:
     app.add_config_value("machinery", machinery(), "env")
-    app.add_transform(KeepUnits)
+    app.add_transform(KeepTogether)
     app.connect("config-inited", drop_listed_scripts)
     app.connect("doctree-read", label_sections, priority=100)  # before the contents are collected
     app.connect("html-page-context", add_scripts)
     app.connect("html-page-context", settle_images)
     app.connect("html-page-context", unwrap_plain_words)
     app.connect("html-page-context", mend_roles)
+    app.connect("html-page-context", keep_one_viewport)
     app.connect("html-page-context", drop_scripts, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

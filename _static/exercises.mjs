@@ -17,7 +17,7 @@ const words = {
     run: "실행",
     again: "✗ 다시",
     stopped: "실행을 멈췄습니다. 코드는 그대로 있습니다.",
-    slow: seconds => `${seconds}초 안에 끝나지 않아 멈췄습니다. 끝나지 않는 반복이 있는지 살펴보세요. 코드는 그대로 있습니다.`,
+    slow: seconds => `${seconds}초 안에 끝나지 않아 멈췄습니다. 끝나지 않는 반복이나 너무 오래 걸리는 계산이 있는지 살펴보세요. 코드는 그대로 있습니다.`,
     failed: "파이썬을 불러오지 못했습니다. 네트워크를 확인하고 다시 실행해 주세요.",
     crashed: "파이썬이 멈춰서 새로 시작합니다. 코드는 그대로 있습니다.",
     reset: "처음 코드로 되돌릴까요? 지금 쓴 코드는 사라집니다.",
@@ -31,7 +31,7 @@ const words = {
     run: "Run",
     again: "✗ Not yet",
     stopped: "Stopped. Your code is still here.",
-    slow: seconds => `Stopped after ${seconds} seconds. Look for a loop that never ends. Your code is still here.`,
+    slow: seconds => `Stopped after ${seconds} seconds. Look for a loop that never ends, or a computation that takes too long. Your code is still here.`,
     failed: "Python could not be loaded. Check the network and run again.",
     crashed: "Python crashed and starts afresh. Your code is still here.",
     reset: "Go back to the first code? What you wrote will be lost.",
@@ -53,15 +53,10 @@ class Python {
     this.#worker = worker;
     this.#ready = new Promise((resolve, reject) => {
       this.#reject = reject;
-      worker.onmessage = ({ data }) => {
+      this.#listen(data => {
         if (data.status) onStatus(words[data.status]);
         if (data.ready) resolve();
-        if (data.failure) this.#fail(reject, words.failed, data.failure);
-      };
-      worker.onerror = event => {
-        event.preventDefault();
-        this.#fail(reject, words.failed, event.message ?? "");
-      };
+      }, failure => this.stop(words.failed, "not_loaded", failure));
       worker.postMessage({ wheel: new URL(wheel, document.baseURI).href });
     });
     return this.#ready;
@@ -71,28 +66,25 @@ class Python {
     await this.start(onStatus);
     onStatus(words.running);
     return new Promise((resolve, reject) => {
-      this.#reject = reject;
       const timer = setTimeout(() => this.stop(words.slow(seconds), "timed_out"), seconds * 1000);
       const settle = finish => value => { clearTimeout(timer); finish(value); };
       const done = settle(resolve);
       this.#reject = settle(reject);
-      this.#worker.onmessage = ({ data }) => {
-        if (data.result) done(data.result);
-        else this.#fail(this.#reject, words.crashed, data.failure, "crashed");
-      };
+      this.#listen(data => done(data.result), failure => this.stop(words.crashed, "crashed", failure));
       this.#worker.postMessage({ code, language });
     });
   }
 
-  stop(message = words.stopped, mistake = "stopped") {
-    const reject = this.#reject;
-    this.#forget();
-    reject(Object.assign(new Error(message), { mistake }));
+  // An error outside a run counts as well: what an earlier answer left behind may fail in this one.
+  #listen(hear, fail) {
+    this.#worker.onmessage = ({ data }) => ("failure" in data ? fail(data.failure) : hear(data));
+    this.#worker.onerror = event => { event.preventDefault(); fail(event.message); };
   }
 
-  #fail(reject, message, detail, mistake = "not_loaded") {
+  stop(message = words.stopped, mistake = "stopped", detail = "") {
+    const reject = this.#reject;
     this.#forget();
-    reject(Object.assign(new Error(message), { detail, mistake }));
+    reject(Object.assign(new Error(message), { mistake, detail }));
   }
 
   #forget() {
@@ -151,6 +143,7 @@ class Card {
       if (next) next.hidden = false;
       details.open = next ? true : !details.open;
       button.setAttribute("aria-expanded", String(details.open));
+      if (details.open) (next ?? details).scrollIntoView({ block: "nearest" }); // below a long answer
     };
   }
 

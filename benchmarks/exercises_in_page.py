@@ -10,12 +10,9 @@ this Python in the same run.
 
 from __future__ import annotations
 
-import functools
-import http.server
 import json
 import statistics
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -26,8 +23,11 @@ from bnlib.exercises import catalog
 from bnlib.exercises.page import run_cell
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
-from browser.conftest import CHROMIUM, FLAGS, HTML, QuietHandler, cdn  # noqa: E402
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "_ext")]
+import cdn  # noqa: E402
+from browser.conftest import FLAGS  # noqa: E402
+from chromium import launch  # noqa: E402
+from serving import served  # noqa: E402
 
 RESULT = ROOT / "benchmarks" / "results" / "exercises_in_page.json"
 ROUNDS = 5
@@ -78,15 +78,10 @@ def start(browser: Browser, address: str, script: str) -> tuple[float, Page]:
 
 
 def measure() -> tuple[dict, list[dict]]:
-    handler = functools.partial(QuietHandler, directory=HTML)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
     rows = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=FLAGS + cdn.served_here()
-        )
-        address = f"http://127.0.0.1:{server.server_port}/en/chapters/01_standardization.html"
+    with served() as site, sync_playwright() as playwright:
+        browser = launch(playwright, *FLAGS, *cdn.served_here())
+        address = f"{site}/en/chapters/01_standardization.html"
         ours, alone = [], []
         for _ in range(ROUNDS):
             for script, times in ((ALONE, alone), (START, ours)):

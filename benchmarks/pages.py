@@ -13,13 +13,10 @@ cls       how much the text jumped (good is below 0.1), scrolling included
 
 from __future__ import annotations
 
-import functools
-import http.server
 import json
 import os
 import re
 import sys
-import threading
 from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
@@ -29,7 +26,9 @@ from bnlib._provenance import provenance
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "_ext")]
 import cdn  # noqa: E402
-from browser.conftest import CHROMIUM, FLAGS, HTML, PAGES, QuietHandler  # noqa: E402
+from browser.conftest import FLAGS, PAGES  # noqa: E402
+from chromium import launch  # noqa: E402
+from serving import served  # noqa: E402
 
 RESULT = ROOT / "benchmarks" / "results" / "pages.json"
 OWN = re.compile(r"/(chapters|_images)/[^?]+")
@@ -73,19 +72,14 @@ def measure(browser: Browser, address: str) -> dict:
 
 
 def main() -> None:
-    handler = functools.partial(QuietHandler, directory=HTML)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
     rows = []
     print(f"{'page':<24}{'own kB':>8}{'total kB':>10}{'LCP ms':>8}{'CLS':>7}")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=FLAGS + cdn.served_here()
-        )
+    with served() as site, sync_playwright() as playwright:
+        browser = launch(playwright, *FLAGS, *cdn.served_here())
         for name in PAGES:
             for language in ("ko", "en"):
                 path = f"{language}/chapters/{name}.html"
-                row = measure(browser, f"http://127.0.0.1:{server.server_port}/{path}")
+                row = measure(browser, f"{site}/{path}")
                 rows.append({"page": name, "language": language, **row})
                 print(
                     f"{language} {name:<21}{row['own_kB']:>8}{row['total_kB']:>10}"

@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 
 from bnlib import exercises
 from bnlib.exercises import Exercise, Text, check, guard, hint, isolation, language, set_language
+from bnlib.exercises.__main__ import main as command_line
 from bnlib.exercises.checker import check_answer
 from bnlib.exercises.page import run_cell
 from bnlib.exercises.shrink import shrink
@@ -191,6 +193,67 @@ def test_what_grows_with_the_data_is_refused_where_it_may_not():
     assert "24개였다가" in result.text.ko and "30개로" in result.text.ko
 
 
+class InAClass:
+    samples = []  # noqa: RUF012 (what is to be caught)
+
+    def __init__(self, num_features):
+        self.samples.clear()
+
+    def update(self, x):
+        self.samples.append(np.array(x, dtype=float))
+
+    def statistics(self):
+        return np.mean(self.samples, axis=0), np.var(self.samples, axis=0)
+
+
+class InSlots(InAClass):
+    __slots__ = ("samples",)
+
+    def __init__(self, num_features):
+        self.samples = []
+
+
+def test_what_grows_is_found_wherever_it_is_kept():
+    torch = pytest.importorskip("torch")
+    around = []
+
+    class InATensor(InAClass):
+        def __init__(self, num_features):
+            self.samples = torch.empty(0, num_features, dtype=torch.float64)
+
+        def update(self, x):
+            self.samples = torch.cat([self.samples, torch.tensor(x, dtype=torch.float64)[None]])
+
+        def statistics(self):
+            return self.samples.mean(0), self.samples.var(0, unbiased=False)
+
+    class AroundItsMethods(InAClass):
+        def __init__(self, num_features):
+            around.clear()
+
+        def update(self, x):
+            around.append(np.array(x, dtype=float))
+
+        def statistics(self):
+            return np.mean(around, axis=0), np.var(around, axis=0)
+
+    for keeps in (InAClass, InSlots, InATensor, AroundItsMethods):
+        result = check("welford", keeps)
+        assert result.mistake == "keeps_all", (keeps, repr(result))
+        assert "12 numbers, and 15 after" in english(result)
+
+
+def test_a_warning_is_a_mistake_where_the_statement_rules_it_out():
+    def overflows(z):
+        s = 1 / (1 + np.exp(-z))
+        return np.cumprod((s * (1 - s))[::-1], axis=0)[::-1]
+
+    result = check("saturation", overflows)
+    line = overflows.__code__.co_firstlineno + 1
+    assert result.mistake == "warned", repr(result)
+    assert f"line {line} causes a warning. RuntimeWarning: overflow" in english(result)
+
+
 def test_a_class_stub_keeps_signatures_and_docstrings():
     assert MEAN.stub == (
         'class Mean:\n    """The mean of all batches so far.\n\n'
@@ -364,7 +427,10 @@ def one_place_wrong(x):
         (lambda x: np.zeros_like(x), "All values are the same, 0"),
         (lambda x: x, "What came back equals the input"),
         (lambda x: standardize(x) ** 3, "mean "),
-        (lambda x: np.where(x == x.max(), np.nan, standardize(x)), "values are nan or inf"),
+        (
+            lambda x: np.where(x == x.max(), np.nan, standardize(x)),
+            "1 of 2 values is nan or inf, the first at [1, 0]",
+        ),
         (lambda x: 2 * standardize(x) if len(x) == 40 else standardize(x), "right on 6 of 7"),
     ],
 )
@@ -441,6 +507,163 @@ def test_as_many_digits_as_it_takes():
 def test_truths_in_the_place_of_numbers():
     result = check("standardize", lambda x: x > x.mean(axis=0))
     assert not result.passed and "precision" not in english(result)
+
+
+def test_the_kind_is_told_of_the_value_that_has_it():
+    class Nothing:
+        running_mean = None
+
+        def __init__(self, num_features, momentum=0.1):
+            self.running_var = np.ones(num_features)
+
+        def update(self, x, training):
+            pass
+
+    said = english(check("running-stats", Nothing))
+    assert "Look at 'running_mean'." in said and "This value is None." in said
+    forgetful = type("Forgetful", (InAClass,), {"statistics": lambda self: None})
+    assert "Is a return missing?" in english(check("welford", forgetful))
+    words = exercise_of(lambda x: [x, x], (1.0,))
+    said = english(check_answer(words, lambda x: [x, print]))
+    assert "This value is builtin_function_or_method; float is expected." in said
+    assert "Your function returned builtin_function" in english(
+        check_answer(words, lambda x: print)
+    )
+
+
+@pytest.mark.parametrize(
+    ("id", "answer", "says"),
+    [
+        ("identity-params", lambda x, eps: np.sqrt(x.var(axis=0) + eps), "a tuple of 2"),
+        ("population-stats", lambda batches: np.mean(batches[0], axis=0), "a tuple of 2"),
+        ("bn-backward", lambda dy, x, gamma, eps: dy * gamma, "a tuple of 3"),
+    ],
+)
+def test_one_array_instead_of_several_values(id, answer, says):
+    result = check(id, answer)
+    said = f"Your function returned ndarray; {says} is expected."
+    assert result.mistake == "wrong_type" and said in english(result), repr(result)
+    assert "필요한 것은 값" in result.text.ko
+
+
+def test_the_place_of_a_value_inside_a_sequence_is_told_once():
+    nested = exercise_of(lambda x: [(x, x), (x, x)], (1.0,))
+    said = english(check_answer(nested, lambda x: [(x, x), (x, x + 1)]))
+    assert said.startswith("Look at [1]. What comes before it is right. Look at the second value.")
+
+
+def test_a_fact_is_told_only_if_it_is_no_coincidence():
+    def one_row(z):
+        decay = np.exp(-np.abs(z))
+        return np.prod(decay / (1 + decay) ** 2, axis=0)
+
+    result = check("saturation", one_row)
+    assert result.mistake == "wrong_shape" and "order are right" not in english(result)
+
+    def takes_the_variance_twice(x, eps):
+        x_hat = (x - x.mean()) / np.sqrt(x.var() + eps)
+        inner = np.eye(len(x)) - 1 / len(x) - 2 * np.outer(x_hat, x_hat) / len(x)
+        return inner / np.sqrt(x.var() + eps)
+
+    # Of two samples all such matrices are a factor apart.
+    solution, two, three = exercises.find("sum-is-zero").solution, [1.0, 4.0], [1.0, 2.0, 6.0]
+    small, large = (
+        exercise_of(solution, *((np.array(x), 0.5) for x in xs)) for xs in ([two], [two, three])
+    )
+    assert " times" in english(check_answer(small, takes_the_variance_twice))
+    assert " times" not in english(check_answer(large, takes_the_variance_twice))
+
+
+@pytest.mark.parametrize(
+    ("solution", "answer", "says", "says_ko"),
+    [
+        (lambda x: x[0], lambda x: x[0] * np.nan, "The value is nan.", "값이 nan입니다."),
+        (lambda x: x[0], str, "returned str; float is expected", "필요한 것은 float입니다"),
+        (
+            lambda x: "a",
+            lambda x: "b",
+            "different one: 'b' where 'a' is expected",
+            "기대한 것은 'a'",
+        ),
+        (
+            lambda x: x[:, None] * np.array([1.0, 2.0]),
+            lambda x: x[:, None] * [[1.0, 2.0]] * (np.arange(4) < 2)[:, None],
+            "Right only in rows 0 and 1, counting from 0.",
+            "행 0, 1만 맞습니다",
+        ),
+        (
+            lambda x: x,
+            lambda x: np.where(x == 2, 2.5, x),
+            "Only one value differs, at [1]: 2.5 instead of 2.",
+            "기대한 값은 2인데 결과는 2.5입니다.",
+        ),
+        (
+            lambda x: x + 1,
+            lambda x: np.where(x < 3, np.nan, x + 1),
+            "2 of 4 values are nan or inf, the first at [0].",
+            "값 4개 가운데 2개가 nan이나 inf입니다. 처음은 [0]입니다.",
+        ),
+    ],
+)
+def test_how_facts_are_put(solution, answer, says, says_ko):
+    exercise = exercise_of(
+        solution, (np.array([1.0, 2.0, 3.0, 5.0]),), accepts=lambda x: len(x) > 3
+    )
+    result = check_answer(exercise, answer)
+    assert says in english(result) and says_ko in result.text.ko, repr(result)
+
+
+def test_facts_about_numbers_are_told_once_and_truths_by_name():
+    said = english(check("max-stable-step", lambda x: -STEP.solution(x)))
+    assert said.count("The sign is flipped.") == 1
+    never = check("same-or-different", lambda first, second, shape, num_groups: False)
+    assert "All values are the same, False." in english(never)
+
+
+@pytest.mark.parametrize("id", ["welford", "chan-merge", "sync-stats"])
+def test_plain_sums_of_squares_are_named(id):
+    class PlainSums:
+        def __init__(self, num_features):
+            self.n, self.sum, self.squares = 0, 0, 0
+
+        def update(self, x):
+            x = x.astype(float)
+            self.n, self.sum, self.squares = self.n + 1, self.sum + x, self.squares + x * x
+
+        def statistics(self):
+            return self.sum / self.n, self.squares / self.n - (self.sum / self.n) ** 2
+
+    def merge(first, second):
+        if 0 in (first[0], second[0]):
+            return second if first[0] == 0 else first
+        n = first[0] + second[0]
+        total = sum(count * mean for count, mean, _ in (first, second))
+        squares = sum(m2 + count * mean * mean for count, mean, m2 in (first, second))
+        return n, total / n, squares - total * total / n
+
+    def sync(counts, means, variances):
+        means, variances = (np.where(counts[:, None], a, 0) for a in (means, variances))
+        n, mean = counts.sum(), counts @ means / counts.sum()
+        m2 = counts @ (variances + means**2) - n * mean**2
+        return mean, m2 / n, m2 / (n - 1)
+
+    answer = {"welford": PlainSums, "chan-merge": merge, "sync-stats": sync}[id]
+    result = check(id, answer)
+    assert result.mistake in ("square_minus_square", "through_sums_of_squares"), repr(result)
+
+
+def test_two_samples_are_a_trap_that_is_named():
+    def with_two_samples(layer, features):
+        x = 100 + np.arange(2.0)[:, None] * np.arange(1, features + 1)
+        other = x * [[1], [3]]
+        y, again = (layer(x, np.random.default_rng(seed)) for seed in (1, 2))
+        has_batch = not np.allclose(y[0], layer(other, np.random.default_rng(1))[0], atol=1e-3)
+        if not np.allclose(y, again):
+            return "both" if has_batch else "dropout"
+        return "batch" if has_batch else "none"
+
+    result = check("bn-or-dropout", with_two_samples)
+    assert "two samples become -1 and 1" in english(result), repr(result)
 
 
 # --- drawing
@@ -538,6 +761,30 @@ def test_the_line_where_time_ran_out(monkeypatch):
     result = check_answer(STANDARDIZE, endless, seconds=0.3)
     first = endless.__code__.co_firstlineno
     assert any(f"at line {first + n}." in english(result) for n in (1, 2))
+
+
+def test_a_slow_answer_is_not_said_to_loop(monkeypatch):
+    result = check_answer(STANDARDIZE, lambda x: time.sleep(9), seconds=0.2)
+    assert "never ends, or a computation that takes too long" in english(result)
+
+
+# --- the command line
+
+
+def test_a_file_may_end_with_the_line_that_checks_it(tmp_path, capsys):
+    file = tmp_path / "answer.py"
+    file.write_text(f"import numpy as np\n{STANDARDIZE.solution_source}\n{STANDARDIZE.check_line}")
+    assert command_line(["check", str(file)]) == 0
+    file.write_text(STANDARDIZE.stub)
+    assert command_line(["check", str(file)]) == 1
+    assert "Not attempted yet" in capsys.readouterr().out
+
+
+def test_the_line_at_which_a_file_fails_is_told(tmp_path, capsys):
+    file = tmp_path / "answer.py"
+    file.write_text("import numpy as np\n\nnp.ones(2) + np.ones(3)\n")
+    assert command_line(["--language", "en", "check", str(file)]) == 2
+    assert "line 3. ValueError: operands" in capsys.readouterr().err
 
 
 # --- the page's cell runner

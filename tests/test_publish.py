@@ -1,6 +1,8 @@
 """Publishing: what the workflows run, and where each version of the site ends up."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,8 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "_ext"))
+import cdn  # noqa: E402
+import offline  # noqa: E402
 import site_files  # noqa: E402
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -25,21 +29,26 @@ def git(*command: str, cwd: Path) -> str:
 
 @pytest.fixture
 def publish(tmp_path):
-    """publish(text, ref) publishes a site with that text; -> {path: text} of the whole branch."""
+    """publish(text, ref) publishes a site with that text; -> {path: text} of the whole branch.
+
+    `publish.origin` is the repository that it goes to.
+    """
     origin, repository, site = (tmp_path / name for name in ("origin", "repository", "site"))
     git("init", "--quiet", "--bare", str(origin), cwd=tmp_path)
     git("clone", "--quiet", str(origin), str(repository), cwd=tmp_path)
     git("commit", "--quiet", "--allow-empty", "--message", "first", cwd=repository)
     (site / "ko").mkdir(parents=True)
 
-    def publish(text: str, ref: str) -> dict[str, str]:
+    def publish(text: str, ref: str, **environment: str) -> dict[str, str]:
         (site / "ko" / "page.html").write_text(text)
         command = [ROOT / ".ci" / "publish", site, ref]
-        subprocess.run(command, cwd=repository, check=True, capture_output=True)
+        environment = {**os.environ, **environment}
+        subprocess.run(command, cwd=repository, env=environment, check=True, capture_output=True)
         paths = git("ls-tree", "-r", "--name-only", "gh-pages", cwd=origin).split()
         assert git("rev-list", "--count", "gh-pages", cwd=origin).strip() == "1"
         return {path: git("show", f"gh-pages:{path}", cwd=origin) for path in paths}
 
+    publish.origin = origin
     return publish
 
 
@@ -53,6 +62,31 @@ def test_each_version_keeps_its_place(publish):
         "v1/ko/page.html": "one, mended",
         "v2/ko/page.html": "three",
     }
+
+
+def test_search_engines_are_asked_for_the_newest_version(publish):
+    page = '<!doctype html><meta charset="utf-8" /><title>two</title>'
+    publish(page, "refs/heads/main")
+    pages = publish(page, "refs/tags/v2.0.0")
+    assert pages["ko/page.html"] == page
+    kept = page.replace("<title>", '<meta name="robots" content="noindex"><title>')
+    assert pages["v2/ko/page.html"] == kept
+    assert publish(page, "refs/heads/main")["v2/ko/page.html"] == kept
+
+
+def test_what_another_run_published_meanwhile_is_not_lost(publish, tmp_path):
+    publish("one", "refs/heads/main")
+    publish("two", "refs/heads/main")
+    hook = tmp_path / "templates" / "hooks" / "post-commit"  # between the fetch and the push
+    hook.parent.mkdir(parents=True)
+    other = git("commit-tree", "-m", "other", "gh-pages^{tree}", cwd=publish.origin).strip()
+    move = f"git --git-dir '{publish.origin}' update-ref refs/heads/gh-pages {other}"
+    hook.write_text(f"#!/bin/sh\n{move}\n")
+    hook.chmod(0o755)
+    with pytest.raises(subprocess.CalledProcessError):
+        publish("three", "refs/heads/main", GIT_TEMPLATE_DIR=str(hook.parents[1]))
+    assert git("rev-parse", "gh-pages", cwd=publish.origin).strip() == other
+    assert publish("three", "refs/heads/main") == {"ko/page.html": "three"}
 
 
 def test_other_branches_are_not_published(publish):
@@ -95,13 +129,45 @@ def test_a_published_site_has_a_map(built):
     found = re.findall("<loc>(.*?)</loc>", (built / "sitemap.xml").read_text("utf-8"))
     pages = [f"https://example.com/book/{code}/chapters/01_a.html" for code in ("ko", "en")]
     assert found == pages
-    assert "Sitemap: https://example.com/book/sitemap.xml" in (built / "robots.txt").read_text()
+    robots = (built / "robots.txt").read_text()
+    assert "Sitemap: https://example.com/book/sitemap.xml" in robots and "Disallow" not in robots
     assert 'href="/book/ko/"' in (built / "404.html").read_text("utf-8")
 
 
 def test_a_site_without_an_address_has_none(built):
     site_files.write(built, "")
     assert not (built / "sitemap.xml").exists()
-    assert "Sitemap" not in (built / "robots.txt").read_text()
+    assert not (built / "robots.txt").exists()
     missing = (built / "404.html").read_text("utf-8")
     assert all(word in missing for word in ('href="/en/"', "없는 쪽입니다", "No such page"))
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+def test_without_a_registry_npm_tells_why(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(cdn, "PACKAGES", tmp_path)
+    monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9")
+    monkeypatch.setenv("npm_config_fetch_retries", "0")
+    cdn.package_folder.cache_clear()
+    assert cdn.served_here() == []  # so the CDN itself is asked
+    assert "mathjax@3.2.2: npm error FetchError: request to http://127.0.0.1:9" in (
+        capsys.readouterr().err
+    )
+    with pytest.raises(SystemExit, match="Needed: npm and its registry"):
+        list(offline.cdn_files())
+    cdn.package_folder.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["execute.py", "chapters/nothing.ipynb"], "No such notebook"),
+        (["notebook_text.py"], "Usage"),
+        (["share_picture.py"], "Needed: one of chromium"),
+    ],
+)
+def test_what_is_missing_is_named(command, says, tmp_path):
+    script, *arguments = command
+    run = [sys.executable, str(ROOT / "_ext" / script), *arguments]
+    environment = {**os.environ, "PATH": str(tmp_path)}
+    said = subprocess.run(run, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert said.returncode == 1 and says in said.stderr and "Traceback" not in said.stderr

@@ -1,4 +1,4 @@
-"""Colab, Jupyter, edit and report buttons: away without a repository address, right with one."""
+"""What the book's addresses bring: Colab, Jupyter, edit and report buttons, and whole links."""
 
 import json
 import os
@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 REPOSITORY = "https://github.com/example/example-book"
+PUBLISHED = "https://example.github.io/example-book"
 CHAPTER, APPENDIX = "chapters/01_sample", "chapters/91_notation"
 
 
@@ -35,7 +36,7 @@ def sample_notebook() -> dict:
 
 @pytest.fixture(scope="module", params=["", REPOSITORY], ids=["no address", "address"])
 def book(request, tmp_path_factory):
-    """A book of two pages with our own settings, and the address that they were built with."""
+    """A book of two pages with our own settings, and the repository that they were built with."""
     source = tmp_path_factory.mktemp("book")
     (source / "chapters").mkdir()
     for name in ("_ext", "_static", "references.bib", "bnlib", "CITATION.cff"):
@@ -43,6 +44,9 @@ def book(request, tmp_path_factory):
     settings = (ROOT / "_config.yml").read_text("utf-8")
     assert settings.count('url: ""\n  branch') == 1, "the test puts the address there"
     settings = settings.replace('url: ""\n  branch', f'url: "{request.param}"\n  branch')
+    assert settings.count('baseurl: ""') == 1
+    if request.param:
+        settings = settings.replace('baseurl: ""', f'baseurl: "{PUBLISHED}"')
     (source / "_config.yml").write_text(settings, "utf-8")
     toc = {"format": "jb-book", "root": CHAPTER, "chapters": [{"file": APPENDIX}]}
     (source / "_toc.yml").write_text(json.dumps(toc))
@@ -95,3 +99,13 @@ def test_what_colab_opens_installs_bnlib_first(book):
     if address:
         assert f'%pip install --quiet "bnlib @ git+{REPOSITORY}@main"' in code[0]
         assert notebook["cells"][0]["source"] == code[0]
+
+
+def test_a_page_has_one_whole_address(book):
+    """Its own, with the language: search engines drop a page that names another as the true one."""
+    address, html = book
+    for page in (CHAPTER, APPENDIX, "search"):
+        head = (html / f"{page}.html").read_text("utf-8").split("</head>")[0]
+        patterns = ('rel="canonical" href="(.*?)"', 'property="og:url" content="(.*?)"')
+        found = [re.findall(pattern, head) for pattern in patterns]
+        assert found == ([[f"{PUBLISHED}/en/{page}.html"]] * 2 if address else [[], []])

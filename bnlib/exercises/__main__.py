@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from pathlib import Path
 
 from . import catalog, check, confusion, find, messages, progress, set_language
@@ -14,6 +15,7 @@ from .exercise import Exercise
 from .language import LANGUAGES
 from .record import load
 from .result import one_line
+from .running import name_error
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -90,15 +92,25 @@ def run_check(options: argparse.Namespace) -> int:
 
 
 def read_file(file: Path) -> dict[str, object]:
-    """What the file defines, once it has run. Raises ValueError naming the line that fails."""
-    names: dict[str, object] = {"__name__": file.stem, "__file__": str(file)}
+    """What the file defines, once it has run. Raises ValueError naming the line that fails.
+
+    `check`, with which a stub ends, does nothing in the file: the check comes afterwards.
+    """
+    names: dict[str, object] = {
+        "__name__": file.stem,
+        "__file__": str(file),
+        "check": lambda id, answer: None,
+    }
     try:
         exec(compile(file.read_text(encoding="utf-8"), str(file), "exec"), names)
     except SyntaxError as error:
         said = messages.SYNTAX_ERROR.format(line=error.lineno, error=error.msg)
         raise ValueError(f"{file}: {one_line(said)}") from None
     except (Exception, SystemExit) as error:
-        raise ValueError(f"{file}: {type(error).__name__}: {error}") from error
+        frames = traceback.walk_tb(error.__traceback__)
+        lines = [line for frame, line in frames if frame.f_code.co_filename == str(file)]
+        said = messages.RAISED.format(line=lines[-1] if lines else "?", error=name_error(error))
+        raise ValueError(f"{file}: {one_line(said)}") from error
     return names
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -96,6 +97,10 @@ class Verdict:
         if after > before:
             text = messages.KEEPS_ALL.format(before=before, after=after)
             return Result(False, "keeps_all", text)
+        warned = self.warned()
+        if warned is not None:
+            text = messages.WARNED.format(line=warned.line, error=warned.error)
+            return Result(False, "warned", text)
         return Result(True, None, messages.PASSED.format(cases=len(self.cases)))
 
     def numbers_kept(self) -> tuple[int, int]:
@@ -109,6 +114,19 @@ class Verdict:
         case = max(self.cases, key=size)
         *_, before, after = run(self.answer, case, counted).value or (0, 0)
         return before, after
+
+    def warned(self) -> Outcome | None:
+        """The first outcome of the answer when a warning is an error, where it may cause none."""
+        if not self.exercise.quiet:
+            return None
+
+        def strict(answer: Callable, *case: Any) -> Any:
+            warnings.simplefilter("error", RuntimeWarning)
+            with np.errstate(divide="warn", over="warn", invalid="warn"):
+                return self.exercise.use(answer, *case)
+
+        outcomes = (run(self.answer, case, strict) for case in self.cases)
+        return next((outcome for outcome in outcomes if outcome.error is not None), None)
 
     # --- mistakes
 
@@ -145,17 +163,28 @@ class Verdict:
         return Result(False, names[0], join(texts), example.rows(), *names[1:])
 
     def unknown_mistake(self, smallest: int, wrong: list[int]) -> Result:
-        example = self.example(smallest).shrunk_alike()
+        example = self.example(self.most_telling(smallest, wrong)).shrunk_alike()
         explanation = example.explanation
         texts = [explanation.text]
         if explanation.mistake is None:
             outcomes, expected = zip(*map(self.at, wrong), strict=True)
-            texts.append(explain_numbers(outcomes, expected))
+            texts.append(explain_numbers(outcomes, expected, explanation.fact))
             if len(wrong) < len(self.cases):
                 right = len(self.cases) - len(wrong)
                 texts.append(messages.RIGHT_ELSEWHERE.format(cases=len(self.cases), right=right))
         text = join([text for text in texts if text])
         return Result(False, explanation.mistake, text, example.rows())
+
+    def most_telling(self, smallest: int, wrong: list[int]) -> int:
+        """The smallest input, unless a fact about it is a coincidence: not true of the largest."""
+        keys = {i: self.example(i).explanation.key for i in wrong}
+        mistake, fact = keys[smallest]
+        alike = [i for i in wrong if keys[i][0] == mistake]
+        largest = max(alike, key=lambda i: size(self.cases[i]))
+        if fact is None or keys[largest] == keys[smallest]:
+            return smallest
+        alike = [i for i in alike if keys[i] == keys[largest]]
+        return min(alike, key=lambda i: size(self.cases[i]))
 
     def example(self, i: int) -> Example:
         return Example(self.exercise, self.answer, self.cases[i], *self.at(i))

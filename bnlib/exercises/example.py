@@ -14,7 +14,7 @@ from .running import Outcome, agree, run
 from .showing import Shown, show, unmarked
 from .shrink import shrink
 from .time_limit import OutOfTime, time_limit
-from .values import is_finite, same_shape
+from .values import Foreign, is_finite, same_shape
 
 SECONDS = 0.1  # of the processor, for making it smaller
 PRINTED_CHARACTERS = 500
@@ -128,6 +128,6 @@ def show_outcome(
 ) -> Shown:
     if outcome.error is not None:
         return unmarked(outcome.error_types[0])
-    if outcome.problem:
+    if outcome.problem or isinstance(outcome.value, Foreign):
         return unmarked(outcome.kind)
     return show(outcome.value, digits, other, rtol)

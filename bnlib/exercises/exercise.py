@@ -63,6 +63,7 @@ class Exercise:
     use         use(answer, *case) -> the value to compare, where one call is not enough
     keeps       keeps(answer, *case) -> the object after each update, where what it holds may not
                 grow with their number
+    quiet       whether NumPy's warnings count as a mistake, as where the statement rules them out
     tolerance   relative; None: the square root of the dtype's eps
     accepts     accepts(*case) -> bool: whether an input with fewer rows or columns still fits the
                 statement, where the solution gives finite values for more than that
@@ -79,6 +80,7 @@ class Exercise:
     hints: list[Text]
     use: Callable = call
     keeps: Callable[..., Iterable] | None = None
+    quiet: bool = False
     tolerance: float | None = None
     accepts: Callable[..., bool] | None = None
     mistakes: list[Mistake] = field(default_factory=list)

@@ -38,18 +38,20 @@ def _holding(
             yield relation.__name__, text
 
 
-def shape_fact(got: np.ndarray, want: np.ndarray, rtol: float | None) -> Text | None:
+def shape_facts(
+    got: np.ndarray, want: np.ndarray, rtol: float | None
+) -> Iterator[tuple[str, Text]]:
     """What an array of the wrong shape still has in common with the expected one."""
-    if got.size != want.size or want.size < 2:
+    return _holding([transposed, same_values], got, want, rtol)
+
+
+def same_values(got: np.ndarray, want: np.ndarray, rtol: float | None) -> Text | None:
+    if got.size != want.size or want.size < 2 or not close(got.reshape(want.shape), want, rtol):
         return None
-    if got.ndim > 1 and got.T.shape == want.shape and close(got.T, want, rtol):
-        return Text(ko="값은 맞지만 전치되어 있습니다.", en="The values are right, but transposed.")
-    if close(got.reshape(want.shape), want, rtol):
-        return Text(
-            ko="값과 순서는 맞습니다. 모양만 다릅니다.",
-            en="The values and their order are right; only the shape differs.",
-        )
-    return None
+    return Text(
+        ko="값과 순서는 맞습니다. 모양만 다릅니다.",
+        en="The values and their order are right; only the shape differs.",
+    )
 
 
 def one_place(got: np.ndarray, want: np.ndarray, rtol: float | None) -> Text | None:
@@ -59,7 +61,7 @@ def one_place(got: np.ndarray, want: np.ndarray, rtol: float | None) -> Text | N
     place = tuple(int(i) for i in wrong[0])
     yours, right = number(got[place], want[place]), number(want[place], got[place])
     return Text(
-        ko=f"{list(place)} 한 곳만 다릅니다. {right}이어야 할 값이 {yours}입니다.",
+        ko=f"{list(place)} 한 곳만 다릅니다. 기대한 값은 {right}인데 결과는 {yours}입니다.",
         en=f"Only one value differs, at {list(place)}: {yours} instead of {right}.",
     )
 
@@ -68,13 +70,16 @@ def not_finite(got: np.ndarray, want: np.ndarray, rtol: float | None) -> Text | 
     bad = ~np.isfinite(got) & np.isfinite(want)
     if not bad.any():
         return None
+    if got.size == 1:
+        return Text(
+            ko=f"값이 {number(got.item())}입니다.", en=f"The value is {number(got.item())}."
+        )
     place = [int(i) for i in np.argwhere(bad)[0]]
     count, total = int(bad.sum()), bad.size
-    where_ko = f", 처음은 {place}입니다" if place else ""
-    where_en = f", the first at {place}" if place else ""
     return Text(
-        ko=f"값 {total}개 가운데 {count}개가 nan이나 inf입니다{where_ko}.",
-        en=f"{count} of {total} values are nan or inf{where_en}.",
+        ko=f"값 {total}개 가운데 {count}개가 nan이나 inf입니다. 처음은 {place}입니다.",
+        en=f"{count} of {total} values {'is' if count == 1 else 'are'} nan or inf, "
+        f"the first at {place}.",
     )
 
 
@@ -193,7 +198,7 @@ def by_slice(got: np.ndarray, want: np.ndarray, rtol: float | None) -> Text | No
         pairs = list(zip(np.moveaxis(got, axis, 0), np.moveaxis(want, axis, 0), strict=True))
         right = [i for i, (a, b) in enumerate(pairs) if np.any(b) and close(a, b, rtol)]
         if right:
-            ko, en = name_slice(axis, want.ndim, f" {listed(right)}")
+            ko, en = name_slice(axis, want.ndim, right)
             return Text(
                 ko=f"{ko}만 맞습니다(0부터 셉니다).", en=f"Right only in {en}, counting from 0."
             )
@@ -208,11 +213,13 @@ def by_slice(got: np.ndarray, want: np.ndarray, rtol: float | None) -> Text | No
     return None
 
 
-def name_slice(axis: int, ndim: int, numbers: str = "") -> tuple[str, str]:
-    if ndim == 2:
-        ko, en = [("행", "row"), ("열", "column")][axis]
-        return ko + numbers, en + numbers
-    return f"{axis}번 축의 조각{numbers}", f"slice{numbers} along axis {axis}"
+def name_slice(axis: int, ndim: int, places: list[int] | None = None) -> tuple[str, str]:
+    """The kind of slice; with `places`, which ones."""
+    ko, en = [("행", "row"), ("열", "column")][axis] if ndim == 2 else ("조각", "slice")
+    if places:
+        ko = f"{ko} {listed(places)}"
+        en = f"{en}{'s' if len(places) > 1 else ''} {listed(places, ' and ')}"
+    return (ko, en) if ndim == 2 else (f"{axis}번 축의 {ko}", f"{en} along axis {axis}")
 
 
 def moments(got: np.ndarray, want: np.ndarray, rtol: float | None) -> Text | None:
@@ -252,6 +259,8 @@ NUMBER_RELATIONS: list[Relation] = [sign, constant, factor, offset, power]
 
 def number(value: complex, other: complex | None = None) -> str:
     """Four digits, and no more than there are; more if it takes them to tell it from `other`."""
+    if np.asarray(value).dtype == bool:
+        return str(bool(value))
     value = complex(value)
     value = value.real if value.imag == 0 else value
     for digits in (4, 8, 17):
@@ -260,6 +269,9 @@ def number(value: complex, other: complex | None = None) -> str:
     return f"{value:.{digits}g}"
 
 
-def listed(items: list) -> str:
-    shown = ", ".join(str(item) for item in items[:6])
-    return shown + (", …" if len(items) > 6 else "")
+def listed(items: list, last: str = ", ") -> str:
+    """The first six; `last` stands before the last, if that is one of them."""
+    shown = [str(item) for item in items[:6]]
+    if len(items) > 6:
+        return ", ".join([*shown, "…"])
+    return last.join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)

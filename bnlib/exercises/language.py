@@ -20,7 +20,12 @@ class Text:
         return "\n".join(getattr(self, language) for language in shown_languages())
 
     def format(self, **values: object) -> Text:
-        return Text(self.ko.format(**values), self.en.format(**values))
+        """With the values filled in; a value that is a Text gives each language its own."""
+        filled = []
+        for language in LANGUAGES:
+            own = {k: getattr(v, language) if isinstance(v, Text) else v for k, v in values.items()}
+            filled.append(getattr(self, language).format(**own))
+        return Text(*filled)
 
     def html(self) -> str:
         """Each shown language in a block of its own, so that a page can hide the other one."""

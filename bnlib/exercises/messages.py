@@ -15,8 +15,8 @@ UNFINISHED = Text(
     en="Line {line} still says raise NotImplementedError. Replace it with your answer.",
 )
 NOT_CALLABLE = Text(
-    ko="함수가 필요합니다. 받은 것은 {kind}입니다. 괄호 없이 함수 이름을 넘겨 주세요.",
-    en="A function is needed, but got {kind}. Pass the function's name, without calling it.",
+    ko="함수나 클래스가 필요합니다. 받은 것은 {kind}입니다. 괄호 없이 이름을 넘겨 주세요.",
+    en="A function or class is needed, but got {kind}. Pass its name, without calling it.",
 )
 RAISED = Text(
     ko="{line}번째 줄에서 오류가 났습니다. {error}",
@@ -31,8 +31,8 @@ USE_FAILED = Text(
     en="Your answer could not be used as the exercise describes. {error}",
 )
 NO_ERROR = Text(
-    ko="이 입력에서는 오류를 일으켜야 합니다({error}). 지금은 값을 돌려줍니다.",
-    en="This input should raise an error ({error}), but your function returns a value.",
+    ko="이 입력에서는 오류를 일으켜야 합니다({error}). 지금은 오류가 나지 않습니다.",
+    en="This input should raise an error ({error}), but your function raises none.",
 )
 TOO_LARGE = Text(
     ko="돌려준 값이 너무 커서 비교하지 않았습니다. 결과의 크기를 먼저 확인해 보세요.",
@@ -47,8 +47,10 @@ NOTHING_CHECKED = Text(
     en="The code ran, but nothing was checked. Put the check(...) line back at the end.",
 )
 TIMED_OUT = Text(
-    ko="{seconds:g}초 안에 끝나지 않아 멈췄습니다. 끝나지 않는 반복이 있는지 살펴보세요.",
-    en="Stopped after {seconds:g} seconds. Look for a loop that never ends.",
+    ko="{seconds:g}초 안에 끝나지 않아 멈췄습니다. "
+    "끝나지 않는 반복이나 너무 오래 걸리는 계산이 있는지 살펴보세요.",
+    en="Stopped after {seconds:g} seconds. "
+    "Look for a loop that never ends, or a computation that takes too long.",
 )
 TIMED_OUT_AT = Text(ko="멈춘 곳은 {line}번째 줄입니다.", en="It was at line {line}.")
 RETURNED_NONE = Text(
@@ -58,6 +60,10 @@ RETURNED_NONE = Text(
 WRONG_TYPE = Text(
     ko="함수가 돌려준 것은 {got}입니다. 필요한 것은 {expected}입니다.",
     en="Your function returned {got}; {expected} is expected.",
+)
+WRONG_TYPE_INSIDE = Text(
+    ko="이 값은 {got}입니다. 필요한 것은 {expected}입니다.",
+    en="This value is {got}; {expected} is expected.",
 )
 NONE_INSIDE = Text(ko="이 값이 None입니다.", en="This value is None.")
 WRONG_KEYS = Text(
@@ -69,7 +75,7 @@ OTHER_ERROR = Text(
     en="This input should raise {expected}. Line {line} raised another error. {error}",
 )
 WRONG_SHAPE = Text(
-    ko="결과의 모양이 {got}입니다. 이 입력에서는 {expected}이어야 합니다.",
+    ko="결과의 모양이 {got}입니다. 이 입력에 필요한 모양은 {expected}입니다.",
     en="The result has shape {got}; for this input it should be {expected}.",
 )
 WRONG_DTYPE = Text(
@@ -81,23 +87,31 @@ NOT_FINITE = Text(
     en="The shape is right, but the result contains nan or inf.",
 )
 CHANGED_INPUT = Text(
-    ko="돌려준 값은 맞습니다. 그러나 함수가 입력 배열을 바꾸었습니다. "
-    "호출한 쪽의 데이터가 바뀌지 않도록 새 배열에 계산하세요.",
-    en="The returned value is right, but your function changed its input array. "
-    "Compute into a new array, so that the caller's data stays as it was.",
+    ko="돌려준 값은 맞습니다. 그러나 함수가 입력을 바꾸었습니다. "
+    "호출한 쪽의 데이터가 바뀌지 않도록 입력은 그대로 두고 새로 계산하세요.",
+    en="The returned value is right, but your function changed its input. "
+    "Leave the input alone and compute anew, so that the caller's data stays as it was.",
 )
 KEEPS_ALL = Text(
     ko="돌려준 값은 맞습니다. 그러나 객체에 담긴 수가 {before}개였다가, 데이터가 한 번 더 들어오자 "
-    "{after}개로 늘었습니다. 데이터를 간직하지 말고, 통계량을 새로 구하는 데 필요한 것만 남기세요.",
+    "{after}개로 늘었습니다. 들어올 때마다 늘어나는 것을 두지 말고, 다음 통계량을 구하는 데 필요한 것만 남기세요.",
     en="The returned values are right, but the object held {before} numbers, and {after} after one "
-    "more update. Do not keep the data, only what the next statistics are computed from.",
+    "more update. What it keeps should not grow with the data: "
+    "only what the next statistics are computed from is needed.",
+)
+WARNED = Text(
+    ko="돌려준 값은 맞습니다. 그러나 {line}번째 줄에서 경고가 났습니다. {error}",
+    en="The returned values are right, but line {line} causes a warning. {error}",
 )
 VALUES_DIFFER = Text(
     ko="모양은 맞습니다. 값이 다릅니다.",
     en="The shape is right, the values differ.",
 )
 NUMBER_DIFFERS = Text(ko="값이 다릅니다.", en="The value differs.")
-DIFFERENT_TEXT = Text(ko="답이 다릅니다.", en="The answer is another one.")
+DIFFERENT_TEXT = Text(
+    ko="답이 다릅니다. 기대한 것은 {expected}인데 결과는 {got}입니다.",
+    en="The answer is a different one: {got} where {expected} is expected.",
+)
 RETURNED_INPUT = Text(
     ko="돌려준 값이 입력과 똑같습니다. 계산한 것을 돌려주고 있나요?",
     en="What came back equals the input. Do you return what you computed?",

@@ -17,7 +17,7 @@ import numpy as np
 from .exercise import call
 from .guard import Guard, NoGuard
 from .time_limit import OutOfTime
-from .values import NotPlain, TooLarge, name_kind, plain, same
+from .values import Foreign, TooLarge, name_kind, plain, same
 
 PRINTED_CHARACTERS = 10_000
 OURS = os.path.dirname(__file__) + os.sep  # the files of the checker and the bank
@@ -29,7 +29,7 @@ class Outcome:
 
     value        what it returned, made plain
     kind         the type of what it returned
-    problem      why that is nothing to compare: "too_large", "wrong_type" or None
+    problem      why that is nothing to compare: "too_large" or None
     error        what it raised instead, as "ZeroDivisionError: division by zero"
     error_types  the names of the error's class and of those it derives from
     line         the answer's line that raised it, the deepest if there are several
@@ -109,18 +109,15 @@ def plain_or_problem(value: Any) -> tuple[Any, str | None]:
         return plain(value), None
     except TooLarge:
         return None, "too_large"
-    except NotPlain:
-        return None, "wrong_type"
     except Exception as error:
         if line_of(error) is not None:  # in a method of the answer's
             raise
-        return None, "wrong_type"
+        return Foreign(name_kind(value)), None
 
 
 def unchanged(after: Any, before: Any) -> bool:
     """Whether an argument is as it was. A function or random generator is no data to spoil."""
-    before, is_no_data = plain_or_problem(before)
-    return bool(is_no_data) or same(plain_or_problem(after)[0], before, rtol=0)
+    return same(plain_or_problem(after)[0], plain_or_problem(before)[0], rtol=0)
 
 
 def name_error(error: BaseException) -> str:

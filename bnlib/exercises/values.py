@@ -2,12 +2,17 @@
 
 A plain value is None, a bool, number, string or NumPy array, or a list, tuple or dict of these.
 Everything after `plain` can compare and show without running code that the answer brought along.
+What is of no such kind, such as a function or a model, becomes its kind's name, a Foreign.
 """
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections import deque
+from dataclasses import dataclass
 from numbers import Number
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -21,15 +26,18 @@ class TooLarge(Exception):
     """The value is larger than any exercise asks for; looking at it could exhaust the memory."""
 
 
-class NotPlain(Exception):
-    """The value is of a kind that no exercise asks for."""
+@dataclass(frozen=True)
+class Foreign:
+    """A value of a kind that no exercise asks for: all that is kept of it is the kind's name."""
+
+    kind: str
 
 
 def plain(value: Any) -> Any:
     """A copy of `value` in Python's and NumPy's own types.
 
     Tensors and other objects that convert to an array become arrays.
-    Raises TooLarge or NotPlain, and whatever an object's own methods raise.
+    Raises TooLarge, and whatever an object's own methods raise.
     """
     return _Copier().copy(value)
 
@@ -70,23 +78,26 @@ class _Copier:
 
     def copy_key(self, key: Any) -> Any:
         key = key.item() if isinstance(key, np.generic) else self.copy(key)
-        if isinstance(key, np.ndarray):
-            raise NotPlain
-        return key
+        return Foreign(name_kind(key)) if isinstance(key, np.ndarray) else key
 
     def copy_array(self, value: Any, depth: int) -> Any:
-        if hasattr(value, "detach") and hasattr(value, "cpu"):  # a tensor, of whatever library
-            value = value.detach().cpu()
-        array = np.asarray(value)
+        array = np.asarray(value.detach().cpu() if is_tensor(value) else value)
         if array.nbytes > LARGEST_ARRAY:
             raise TooLarge
         if array.dtype.kind in NUMERIC:
             return np.array(array, subok=False)
         if array.dtype.kind == "U":
             return array.tolist()
-        if array.ndim and array.dtype == object:
-            return self.copy(array.tolist(), depth + 1)
-        raise NotPlain
+        if array.dtype == object and (array.ndim or isinstance(value, np.ndarray)):
+            items = [self.copy(item, depth + 1) for item in array.ravel().tolist()]
+            if not any(isinstance(item, Foreign) for item in items):
+                return self.copy(array.tolist(), depth + 1)
+        return Foreign(name_kind(value))
+
+
+def is_tensor(value: Any) -> bool:
+    """Of whatever library."""
+    return hasattr(value, "detach") and hasattr(value, "cpu")
 
 
 def same(first: Any, second: Any, rtol: float | None = None) -> bool:
@@ -107,7 +118,7 @@ def same(first: Any, second: Any, rtol: float | None = None) -> bool:
             and len(first) == len(second)
             and all(same(a, b, rtol) for a, b in zip(first, second, strict=True))
         )
-    if second is None or isinstance(second, str):
+    if second is None or isinstance(second, str | Foreign):
         return type(first) is type(second) and first == second
     a, b = as_array(first), as_array(second)
     return a is not None and b is not None and a.shape == b.shape and close(a, b, rtol)
@@ -146,7 +157,7 @@ def same_shape(first: Any, second: Any) -> bool:
             and len(first) == len(second)
             and all(same_shape(a, b) for a, b in zip(first, second, strict=True))
         )
-    if second is None or isinstance(second, str):
+    if second is None or isinstance(second, str | Foreign):
         return type(first) is type(second)
     a, b = as_array(first), as_array(second)
     return a is not None and b is not None and a.shape == b.shape
@@ -154,30 +165,47 @@ def same_shape(first: Any, second: Any) -> bool:
 
 def has_shape(value: Any) -> bool:
     """Whether there is an array in a plain value."""
+    return most_axes(value) > 0
+
+
+def most_axes(value: Any) -> int:
+    """Of the arrays in a plain value."""
     if isinstance(value, dict):
-        return any(map(has_shape, value.values()))
+        return max(map(most_axes, value.values()), default=0)
     if isinstance(value, list | tuple):
-        return any(map(has_shape, value))
-    return isinstance(value, np.ndarray) and value.ndim > 0
+        return max(map(most_axes, value), default=0)
+    return value.ndim if isinstance(value, np.ndarray) else 0
 
 
-def count_numbers(value: Any, seen: set[int] | None = None) -> int:
-    """How many numbers an object holds: in its attributes, and in what these hold."""
-    seen = set() if seen is None else seen
+def count_numbers(state: Any) -> int:
+    """How many numbers an object holds: in its attributes, in those of its class, in the variables
+    around its methods, and in what these hold."""
+    members = [
+        member
+        for cls in type(state).__mro__[:-1]
+        for name, member in vars(cls).items()
+        if not name.startswith("__")
+    ]
+    around = [inspect.getclosurevars(f) for f in members if isinstance(f, FunctionType)]
+    return _count([state, members, [(names.nonlocals, names.globals) for names in around]], {})
+
+
+def _count(value: Any, seen: dict[int, Any]) -> int:
+    """The numbers in `value`, without what was seen: kept, so that no id is given out again."""
     if isinstance(value, Number):
         return 1
-    if id(value) in seen:
+    if id(value) in seen or isinstance(value, ModuleType | type):
         return 0
-    seen.add(id(value))
-    if isinstance(value, np.ndarray) and value.dtype != object:
-        return value.size
+    seen[id(value)] = value
+    if is_tensor(value) or (isinstance(value, np.ndarray) and value.dtype != object):
+        return math.prod(value.shape)
     if isinstance(value, dict):
         inside = dict.values(value)
     elif isinstance(value, list | tuple | set | deque | np.ndarray):
-        inside = list(value)
+        inside = value
     else:
-        inside = list(getattr(value, "__dict__", {}).values())
-    return sum(count_numbers(item, seen) for item in inside)
+        inside = [object.__getstate__(value)]  # attributes, __slots__ among them
+    return sum(_count(item, seen) for item in list(inside))
 
 
 def is_sequence(value: Any) -> bool:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import http.server
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +14,9 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "_ext"))
 import cdn  # noqa: E402
-from chromium import CHROMIUM  # noqa: E402
+from chromium import CHROMIUM, launch  # noqa: E402
+from serving import HTML, served  # noqa: E402
 
-HTML = ROOT / "_build" / "html"
 # Of a list that is given twice Chromium takes the last: this one holds what Playwright turns off,
 # and then the address bar's suggestions, two more pages behind each page that is opened.
 TURNED_OFF = (
@@ -31,7 +27,6 @@ TURNED_OFF = (
     "WebUIOmniboxPopup,WebUIOmniboxAimPopup"
 )
 FLAGS = [
-    "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -55,25 +50,13 @@ def skip_or_fail(reason: str) -> None:
     (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
 
 
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def handle(self) -> None:
-        with contextlib.suppress(ConnectionError):  # a page that is closed hangs up
-            super().handle()
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="session")
 def site() -> Iterator[str]:
     """The address of the built book."""
     if not (HTML / "index.html").exists():
         skip_or_fail("the book is not built: run `make book SERVE=0`")
-    handler = functools.partial(QuietHandler, directory=HTML)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    with served() as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
@@ -81,9 +64,7 @@ def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         skip_or_fail("no Chromium found on this machine")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=FLAGS + cdn.served_here()
-        )
+        browser = launch(playwright, *FLAGS, *cdn.served_here())
         yield browser
         browser.close()
 

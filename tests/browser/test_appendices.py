@@ -82,11 +82,21 @@ def test_a_term_is_explained_where_it_first_stands(open_page, language):
     assert term.evaluate(shown) == "none"
     page.mouse.move(0, 0)
     links.nth(1).focus()
-    page.keyboard.press("Tab")
-    focused = page.locator("a.term:focus-visible")
-    if focused.count():  # another link may stand between the two
-        assert focused.evaluate(shown) != "none"
+    assert links.nth(1).get_attribute("data-definition") in links.nth(1).evaluate(shown)
     address = term.get_attribute("href").split("#")[1]
     term.click()
     page.wait_for_url(f"**/90_glossary.html#{address}")
     expect(page.locator(f"#{address}")).to_be_in_viewport()
+
+
+def test_a_finger_sees_the_definition_before_it_follows_the_term(open_page):
+    page = open_page("en/chapters/04_forward.html", size="phone", is_mobile=True)
+    term, other = page.locator("a.term").nth(2), page.locator("a.term").nth(1)
+    shown = "a => getComputedStyle(a, '::after').content"
+    term.tap()
+    assert term.get_attribute("data-definition") in term.evaluate(shown)
+    other.tap()
+    assert other.get_attribute("data-definition") in other.evaluate(shown)
+    assert term.evaluate(shown) == "none"
+    other.tap()
+    page.wait_for_url("**/90_glossary.html#*")

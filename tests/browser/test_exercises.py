@@ -198,12 +198,15 @@ def test_keyboard_alone(open_page):
 
 
 def test_hints_come_one_by_one_and_the_solution_on_demand(open_page):
-    page = open_page(f"en/{PAGE}")
+    page = open_page(f"en/{PAGE}", "phone")
     this = card(page, FIRST)
+    tall = "answer => { answer.style.cssText = 'display: block !important; height: 60rem'; }"
+    this.locator(".exercise-answer").evaluate(tall)  # hints open below it
     for shown, hint in enumerate(FIRST.hints, start=1):
         this.locator(".exercise-buttons .exercise-hint").press("Enter")
         expect(this.locator(".exercise-hints li:visible")).to_have_count(shown)
         expect(this.locator(".exercise-hints")).to_contain_text(hint.en)
+        expect(this.locator(".exercise-hints li:visible").last).to_be_in_viewport()
     solution = this.locator("details.exercise-solution pre")
     expect(solution).not_to_be_visible()
     this.locator(".exercise-buttons .exercise-solution").press("Enter")

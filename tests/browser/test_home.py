@@ -2,10 +2,11 @@
 
 import json
 import re
+from html import unescape
 
 import pytest
 
-from .conftest import ROOT
+from .conftest import HTML, ROOT
 from .test_exercises import FIRST, answer, run, write
 
 LANGUAGES = ("ko", "en")
@@ -62,3 +63,20 @@ def test_pages_describe_themselves_where_they_are_shared(open_page, site, langua
         described.add(text)
     assert len(described) == 3
     assert page.request.get(f"{site}/{language}/_static/share-{language}.png").ok
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_page_has_a_head_of_its_own(site, language):
+    described = {}
+    for path in [HTML / language / "search.html", *(HTML / language / "chapters").glob("*.html")]:
+        head = path.read_text("utf-8").split("</head>")[0]
+        assert head.count('name="viewport"') == 1, path
+        book = re.search('property="og:site_name" content="(.*?)"', head)[1]
+        title = unescape(re.search("<title>(.*?)</title>", head)[1])
+        assert title.count(book) == 1, title
+        shared = unescape(re.search('property="og:title" content="(.*?)"', head)[1])
+        assert not re.search("[<>&]", shared), shared
+        assert title in (shared, f"{shared} — {book}")
+        described[path.stem] = re.search('name="description" content="(.*?)"', head)[1]
+    assert len(set(described.values())) == len(described)
+    assert not any("implicit target" in text for text in described.values())

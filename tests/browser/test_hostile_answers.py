@@ -33,6 +33,29 @@ def test_hostile_answers_get_their_message(open_page):
     assert told == {}
 
 
+LATE = f"""import js, time
+from pyodide.ffi import create_once_callable
+
+def late():
+    time.sleep(4)
+    raise ValueError("late")
+
+js.setTimeout(create_once_callable(late), 0)
+{SOLVED}"""
+
+
+def test_an_error_of_the_last_run_does_not_freeze_the_next(open_page):
+    """What an answer leaves behind fails while Python has the next one: a crash, and told."""
+    page = open_page(f"en/{PAGE}")
+    write(page, FIRST, LATE)
+    assert run(page, FIRST)["state"] == "passed"
+    said = run(page, FIRST, seconds=60)
+    assert (said["state"], said["mistake"]) == ("wrong", "crashed")
+    assert "starts afresh" in answer(page, FIRST)
+    write(page, FIRST, SOLVED)
+    assert run(page, FIRST)["state"] == "passed"
+
+
 def test_what_never_ends_is_ended(open_page):
     page = open_page(f"en/{PAGE}")
     write(page, FIRST, SOLVED)

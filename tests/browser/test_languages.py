@@ -52,6 +52,17 @@ def test_front_page_follows_the_browser(open_page, preferred, expected):
     page.wait_for_url(f"**/{expected}/chapters/00_welcome.html")
 
 
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_a_language_alone_leads_to_its_first_page(open_page, language):
+    text = (HTML / language / "index.html").read_text("utf-8")
+    assert f'<html lang="{language}">' in text and 'name="viewport"' in text
+    assert bool(re.search("<title>.*[가-힣].*</title>", text)) == (language == "ko")
+    page = open_page(f"{language}/#sec-contents")
+    page.wait_for_url(f"**/{language}/chapters/00_welcome.html#sec-contents")
+    page = open_page(f"{language}/", java_script_enabled=False)
+    page.wait_for_url(f"**/{language}/chapters/00_welcome.html")
+
+
 def test_front_page_remembers_the_last_choice(open_page, site):
     page = open_page("", locale="ko-KR")
     page.wait_for_url("**/ko/chapters/**")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
@@ -11,6 +12,7 @@ import pytest
 from .conftest import HTML, PAGES
 
 LINKS = {"href", "src", "poster", "data"}
+SCRIPTS = {".html", ".js", ".mjs", ".css", ".map"}
 
 
 class Page(HTMLParser):
@@ -61,6 +63,15 @@ def test_every_link_inside_the_site_leads_somewhere(site):
     broken, looked_at = broken_links(HTML)
     assert broken == []
     assert looked_at > 100 * len(PAGES)
+
+
+def test_every_script_and_style_is_asked_for(site):
+    """By a page, or by another script: what none asks for is not published."""
+    texts = {path: path.read_text("utf-8") for path in HTML.rglob("*") if path.suffix in SCRIPTS}
+    everything = "\n".join(text for path, text in texts.items() if path.suffix != ".map")
+    asked = set(re.findall(r"""[/"'`}]([\w.-]+)(?=["'`?])""", everything))
+    files = {path.name for path in texts if path.suffix != ".html"}
+    assert files - asked == set()
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,13 @@
 """The zip of the site with the network cut: from a server, and straight from disk."""
 
-import functools
-import http.server
-import threading
 import zipfile
-from urllib.error import URLError
 
 import offline
 import pytest
 from playwright.sync_api import expect
+from serving import QuietHandler, served
 
-from .conftest import Complaints, QuietHandler, skip_or_fail
+from .conftest import Complaints, skip_or_fail
 from .test_exercises import EXERCISES, card, run, write
 
 CHAPTER = "chapters/01_standardization.html"
@@ -18,13 +15,16 @@ CHAPTER = "chapters/01_standardization.html"
 
 @pytest.fixture(scope="module")
 def unpacked(site, tmp_path_factory):
-    try:
-        offline.main()
-    except (SystemExit, URLError) as missing:
-        skip_or_fail(f"the CDN's files are not to be had on this machine: {missing}")
     folder = tmp_path_factory.mktemp("offline")
-    zipfile.ZipFile(offline.ZIP).extractall(folder)
-    return folder / "batch-normalization"
+    with pytest.MonkeyPatch.context() as patch:  # another worker may make the zip at the same time
+        patch.setattr(offline, "SITE", folder / "made" / offline.SITE.name)
+        patch.setattr(offline, "ZIP", folder / "offline.zip")
+        try:
+            offline.main()
+        except SystemExit as missing:
+            skip_or_fail(f"the CDN's files are not to be had on this machine: {missing}")
+        zipfile.ZipFile(offline.ZIP).extractall(folder)
+    return folder / offline.SITE.name
 
 
 @pytest.fixture
@@ -77,24 +77,21 @@ def search(page, word):
     expect(page.locator("main a[href*='chapters/']").first).to_be_visible()
 
 
+class PlainHandler(QuietHandler):
+    extensions_map = {".html": "text/html", ".js": "text/javascript"}  # noqa: RUF012
+
+
 @pytest.mark.parametrize("language", ["ko", "en"])
 def test_from_a_server(unpacked, open_offline, language):
-    handler = functools.partial(QuietHandler, directory=unpacked)
-    handler.extensions_map = {
-        ".html": "text/html",
-        ".js": "text/javascript",
-    }  # no server knows less
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    page = open_offline(f"http://127.0.0.1:{server.server_port}/{language}/{CHAPTER}")
-    see_equations(page)
-    move_slider(page)
-    exercise = EXERCISES[0]
-    write(page, exercise, f"{exercise.solution_source}\n\n{exercise.check_line}")
-    assert run(page, exercise, seconds=180)["state"] == "passed"
-    search(page, "standardization")
-    assert (page.asked, page.complaints.found) == ([], [])
-    server.shutdown()
+    with served(unpacked, PlainHandler) as site:  # no server knows less
+        page = open_offline(f"{site}/{language}/{CHAPTER}")
+        see_equations(page)
+        move_slider(page)
+        exercise = EXERCISES[0]
+        write(page, exercise, f"{exercise.solution_source}\n\n{exercise.check_line}")
+        assert run(page, exercise, seconds=180)["state"] == "passed"
+        search(page, "standardization")
+        assert (page.asked, page.complaints.found) == ([], [])
 
 
 @pytest.mark.parametrize("language", ["ko", "en"])

@@ -16,6 +16,40 @@ def test_a_line_of_korean_is_comfortable(open_page, size):
     assert width <= 45 and 1.65 <= line_height <= 1.85 and word_break == "keep-all"
 
 
+def test_no_line_starts_with_a_particle(open_page):
+    """Browsers break Korean behind a parenthesis, a per cent sign or a formula."""
+    page = open_page("ko/chapters/07_inference.html", "phone")
+    page.wait_for_function("document.querySelectorAll('mjx-container').length > 20")
+    page.wait_for_timeout(500)
+    apart = page.evaluate(
+        r"""() => {
+          const found = [], range = document.createRange();
+          const top = (node, at) => {
+            range.setStart(node, at);
+            range.setEnd(node, at + 1);
+            return range.getBoundingClientRect().top;
+          };
+          const walker = document.createTreeWalker(
+            document.querySelector("article"), NodeFilter.SHOW_TEXT,
+            n => n.parentElement.closest("pre, mjx-container, .cm-editor, script, style")
+              || !n.parentElement.getClientRects().length ? 2 : 1);
+          for (let n = walker.nextNode(); n; n = walker.nextNode()) {
+            for (const m of n.data.matchAll(/[)\]%]\u2060?(?=[가-힣])/g)) {
+              const next = m.index + m[0].length;
+              if (top(n, next) > top(n, m.index) + 8) found.push(n.data.slice(next - 9, next + 9));
+            }
+            const formula = n.previousSibling?.matches?.(".math") && n.previousSibling;
+            if (formula && /^[가-힣]/.test(n.data) && formula.textContent.length < 30
+                && top(n, 0) > formula.getBoundingClientRect().bottom - 2) {
+              found.push(n.data.slice(0, 9));
+            }
+          }
+          return found;
+        }"""
+    )
+    assert apart == []
+
+
 def test_motion_is_reduced_where_the_reader_asks(open_page):
     page = open_page("en/chapters/04_forward.html", reduced_motion="reduce")
     moving = page.evaluate(

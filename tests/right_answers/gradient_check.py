@@ -75,3 +75,7 @@ def several_draws(forward, backward, rng):
             size = np.linalg.norm(returned) + np.linalg.norm(numerical)
             worst = max(worst, np.linalg.norm(returned - numerical) / size)
     return worst
+
+
+def as_an_array_of_one(forward, backward, rng):
+    return np.array([several_draws(forward, backward, rng)])

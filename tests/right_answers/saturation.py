@@ -3,15 +3,6 @@ import math
 import numpy as np
 
 
-def from_the_textbook(z):
-    s = 1 / (1 + np.exp(-z))
-    slope = s * (1 - s)
-    left = np.ones_like(z)
-    for layer in range(len(z) - 1, -1, -1):
-        left[layer] = slope[layer] * (left[layer + 1] if layer + 1 < len(z) else 1)
-    return left
-
-
 def by_tanh(z):
     slopes = (1 - np.tanh(z / 2) ** 2) / 4
     return np.array([slopes[layer:].prod(axis=0) for layer in range(len(z))])
@@ -32,8 +23,3 @@ def in_python_floats(z):
 def in_logarithms(z):
     logs = -np.abs(z) - 2 * np.log1p(np.exp(-np.abs(z)))
     return np.exp(np.flip(np.cumsum(np.flip(logs, axis=0), axis=0), axis=0))
-
-
-def by_hyperbolic_cosine(z):
-    slope = 0.25 / np.cosh(z / 2) ** 2
-    return np.flipud(np.multiply.accumulate(np.flipud(slope), axis=0))

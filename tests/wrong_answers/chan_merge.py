@@ -15,3 +15,21 @@ def takes_nan_for_nothing(first, second):
     return _merged(
         *((n, np.nan_to_num(mean), np.nan_to_num(m2)) for n, mean, m2 in (first, second))
     )
+
+
+def looks_for_nan_in_the_first_part(first, second):
+    if np.isnan(first[1]).any():
+        return second
+    return first if second[0] == 0 else _merged_as_if_filled(first, second)
+
+
+def _merged_as_if_filled(first, second):
+    count, mean, m2 = _merged(first, second)
+    return count, mean, m2 + (first[0] == 0) * first[2]
+
+
+def takes_the_mean_of_an_empty_first_part(first, second):
+    if first[0] == 0 and not np.isnan(first[1]).any():
+        return second[0], (first[1] + second[1]) / 2, second[2]
+    first, second = (second, first) if first[0] == 0 else (first, second)
+    return first if second[0] == 0 else _merged(first, second)

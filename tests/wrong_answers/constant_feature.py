@@ -20,3 +20,11 @@ def takes_a_small_relative_std_for_none(x):
 
 def is_close_to_the_first_row(x):
     return _standardized(x, np.isclose(x, x[0], rtol=1e-14, atol=0).all(axis=0))
+
+
+def takes_a_range_below_1e_12_for_none(x):
+    return _standardized(x, np.ptp(x, axis=0) < 1e-12)
+
+
+def takes_a_range_of_1e_50_for_none(x):
+    return _standardized(x, np.ptp(x, axis=0) < 1e-50)

@@ -100,11 +100,11 @@ def either(through_mean):
 
 
 @exercise.mistake(
-    ko="through_mean이 False인데도 평균까지 미분했습니다. 그러면 편향이 움직이지 않습니다. "
+    ko="through_mean이 False인데도 편향이 움직이지 않습니다. 평균까지 미분했거나, 새 편향을 다음 스텝에 쓰지 않았습니다. "
     "이 문제는 평균을 상수로 잘못 보았을 때 일어나는 일을 보려는 것입니다.",
-    en="You differentiate through the mean even where through_mean is False, "
-    "so the bias never moves. The point is to see what happens when the mean is taken, "
-    "wrongly, for a constant.",
+    en="The bias never moves, even where through_mean is False. Either you differentiate through the "
+    "mean, or the next step does not use the new bias. The point is to see what happens when the "
+    "mean is taken, wrongly, for a constant.",
 )
 def mean_always_in_the_gradient(u, target, bias, learning_rate, steps, through_mean):
     return train(u, target, bias, learning_rate, steps, through_the_mean)
@@ -201,6 +201,21 @@ def leaves_out_the_start(u, target, bias, learning_rate, steps, through_mean):
 def leaves_out_the_end(u, target, bias, learning_rate, steps, through_mean):
     biases, losses = train_bias(u, target, bias, learning_rate, steps, through_mean)
     return biases[:-1], losses[:-1]
+
+
+@exercise.mistake(
+    ko="손실은 맞습니다. 그런데 편향의 행이 모두 똑같이 맨 나중의 편향입니다. 같은 배열을 거듭 넣고 그 배열을 제자리에서 바꾸면 "
+    "먼저 넣은 행도 함께 바뀝니다. 넣을 때의 값을 남기려면 무엇을 넣어야 하나요?",
+    en="The losses are right, but every row of the biases is the latest one. When one array is put in "
+    "again and again and changed in place, the rows put in earlier change with it. "
+    "What has to be put in to keep the values of the moment?",
+    moves_on=[False, True],
+)
+def keeps_one_array(u, target, bias, learning_rate, steps, through_mean, moves_on):
+    """moves_on: the array is changed once more after it was put in for the last time."""
+    losses = train_bias(u, target, bias, learning_rate, steps, through_mean)[1]
+    biases, _ = train_bias(u, target, bias, learning_rate, steps + moves_on, through_mean)
+    return np.repeat(biases[-1:], steps + 1, axis=0), losses
 
 
 @exercise.combine

@@ -190,6 +190,14 @@ def eps_outside_the_root(x, gamma, beta, eps=1e-5):
     return per_channel(gamma) * (x - mean) / (std + eps) + per_channel(beta)
 
 
+@exercise.mistake(
+    ko="거의 맞습니다. eps를 쓰지 않았습니다. 값이 모두 같은 채널에서는 0을 0으로 나누게 됩니다.",
+    en="Almost: eps is not used. A channel whose values are all alike divides 0 by 0.",
+)
+def forgets_eps(x, gamma, beta, eps=1e-5):
+    return normalized_over((0, 2, 3), x, gamma, beta, 0.0)
+
+
 @exercise.combine
 def combined(
     x,

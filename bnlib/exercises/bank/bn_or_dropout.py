@@ -11,7 +11,8 @@ def noise_source(layer, features):
 
     layer     layer(x, rng) -> y: a layer in training mode; x and y (N, features), any N > 1.
               What it draws, it draws from rng: the same x and two generators of one seed give
-              the same y. Dropout drops each value with probability 1/4: ask with some rows.
+              the same y. Dropout drops each value with probability 1/4: ask with some rows, and
+              with more than two, of which batch normalization makes -1 and 1 whatever they are.
     features  number of features, at least 6
     Dropout noise: y depends on the generator. Batch noise: a sample's output depends on which
     other samples are in the batch.
@@ -101,9 +102,10 @@ exercise = Exercise(
             "it comes from who else is in the batch.",
         ),
         Text(
-            ko="표본 몇 개는 그대로 두고 나머지 표본만 다른 값으로 바꾸세요. 그리고 그대로 둔 표본의 출력을 보세요.",
-            en="Keep some samples, replace the others by different values, "
-            "and look at the outputs of the samples you kept.",
+            ko="표본 몇 개는 그대로 두고 나머지 표본만 다른 값으로 바꾸세요. 그리고 그대로 둔 표본의 출력을 보세요. "
+            "표본이 둘뿐이면 배치 정규화의 출력은 언제나 -1과 1이므로 셋 이상을 쓰세요.",
+            en="Keep some samples, replace the others by different values, and look at the outputs of "
+            "the samples you kept. Take three or more: two always become -1 and 1.",
         ),
     ],
 )
@@ -132,10 +134,11 @@ def depends_on_the_others(layer, features, seed=1):
 @exercise.mistake(
     ko="드롭아웃은 찾았지만 배치의 잡음은 한 번도 찾지 못했습니다. "
     "배치 정규화는 난수를 쓰지 않습니다. 시드 말고 무엇을 바꾸면 한 표본의 출력이 달라지나요? "
-    "함께 있는 표본의 순서만 바꾸면 통계량은 그대로입니다.",
+    "함께 있는 표본의 순서만 바꾸면 통계량은 그대로입니다. 표본이 둘뿐이면 값이 무엇이든 -1과 1이 됩니다.",
     en="Dropout is found, the noise of the batch never. Batch norm draws no random numbers. "
     "What else, besides the seed, changes one sample's output? "
-    "Merely reordering its companions leaves the statistics as they are.",
+    "Merely reordering its companions leaves the statistics as they are, "
+    "and two samples become -1 and 1 whatever they are.",
 )
 def misses_the_batch(layer, features):
     return NAMES[depends_on_the_seed(layer, features), False]

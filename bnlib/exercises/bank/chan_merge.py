@@ -15,7 +15,7 @@ def merge(first, second):
                    of squared deviations from that mean, (C,), not divided by anything
     One part may be empty: its count is 0, and its mean and m2 may be anything, nan included.
     Returns (count, mean, m2) of all samples together. The result has to hold where the means are
-    a million standard deviations away from 0.
+    some 10^8 standard deviations away from 0.
     Source: Chan, Golub & LeVeque 1983.
     """
     (count_a, mean_a, m2_a), (count_b, mean_b, m2_b) = first, second
@@ -39,10 +39,14 @@ def cases(rng):
     yield (0, np.full(2, np.nan), np.full(2, np.nan)), part(rng.normal(2, 1, (3, 2)))
     yield part(rng.normal(2, 1, (4, 3))), (0, np.full(3, np.nan), np.full(3, np.nan))
     yield part(rng.normal(2, 1, (4, 3))), (0, np.full(3, 5.0), np.full(3, 7.0))
-    for count_a, count_b, features, far in [(5, 3, 2, 0), (1, 6, 3, 0), (4, 9, 2, 1e6)]:
-        a = far + rng.normal(rng.normal(0, 2, features), 1, (count_a, features))
-        b = far + rng.normal(rng.normal(0, 2, features), 3, (count_b, features))
+    yield (0, np.full(2, -3.0), np.full(2, 4.0)), part(rng.normal(2, 1, (5, 2)))
+    for count_a, count_b, features in [(5, 3, 2), (1, 6, 3)]:
+        a = rng.normal(rng.normal(0, 2, features), 1, (count_a, features))
+        b = rng.normal(rng.normal(0, 2, features), 3, (count_b, features))
         yield part(a), part(b)
+    # Around 2^27 float64 has no digits for what 1 adds to a square.
+    far = 2.0**27 + np.array([1.0, -1.0])
+    yield part(np.column_stack([far, [3.0, 1.0]])), part(np.column_stack([far, [0.0, 4.0]]))
 
 
 exercise = Exercise(
@@ -193,10 +197,11 @@ def returns_the_variance(count_a, mean_a, m2_a, count_b, mean_b, m2_b):
 
 
 @exercise.mistake(
-    ko="식은 맞지만 제곱의 합으로 되돌아가서 계산했습니다. 평균이 1e6이면 1e12에 가까운 수들을 빼게 되고, "
-    "자릿수 상쇄(cancellation)로 m2의 자릿수가 사라집니다.",
-    en="The algebra is right, but it goes back to sums of squares. With means near 1e6 you subtract "
-    "numbers near 1e12, and cancellation eats the digits of m2.",
+    ko="식은 맞지만 제곱의 합으로 되돌아가서 계산했습니다. 평균이 크면 거의 같은 두 큰 수를 빼게 되고, "
+    "자릿수 상쇄(cancellation)로 m2의 자릿수가 사라집니다. 평균이 2²⁷이면 m2가 얼마로 나오나요?",
+    en="The algebra is right, but it goes back to sums of squares. With large means you subtract two "
+    "huge, nearly equal numbers, and cancellation eats the digits of m2. "
+    "What m2 do you get where the mean is 2²⁷?",
 )
 @unless_empty
 def through_sums_of_squares(count_a, mean_a, m2_a, count_b, mean_b, m2_b):

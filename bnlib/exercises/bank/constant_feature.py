@@ -29,6 +29,8 @@ def cases(rng):
     # Constant but for some rows, and constant at a value whose mean is rounded by far more.
     yield (np.column_stack([[3.0, 3.0, 5.0, 3.0], [1.0, 3.0, 2.0, 1.0]]),)
     yield (np.column_stack([np.full(10, 1234567.1), rng.normal(3, 2, 10)]),)
+    # Not constant either, however small the numbers.
+    yield (np.column_stack([1e-13 * np.array([1, 2, 4, 2]), 1e-100 * np.array([3, 1, 1, 2])]),)
     yield (rng.normal(-2, 3, (7, 4)),)
 
 
@@ -86,9 +88,9 @@ def keeps_the_constant(x):
 
 
 @exercise.mistake(
-    ko="대부분 맞습니다. 그런데 std가 정확히 0인지 물었습니다. 값이 모두 0.1인 열에서는 반올림 때문에 "
+    ko="대부분 맞습니다. 그런데 상수 열이면 std가 정확히 0이라고 믿었습니다. 값이 모두 0.1인 열에서는 반올림 때문에 "
     "std가 약 1e-17이 되고, 결과가 0이 아니라 1 근처가 됩니다.",
-    en="Almost. You ask whether std is exactly 0. In a column of 0.1 rounding leaves a std "
+    en="Almost. You rely on a constant column's std being exactly 0. In a column of 0.1 rounding leaves a std "
     "of about 1e-17, and the result is near 1 instead of 0.",
 )
 def compares_std_with_zero(x):
@@ -96,21 +98,34 @@ def compares_std_with_zero(x):
     return (x - x.mean(axis=0)) / np.where(std == 0, 1.0, std)
 
 
-SMALL_NUMBERS = [1e-12, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3]
+SMALL_NUMBERS = [1e-15, 1e-12, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3]
+SMALL_NUMBERS += [np.finfo(float).eps]
 
 
 @exercise.mistake(
-    ko="상수 열인지를 표준편차의 크기로 정했습니다. 표준편차가 1e-9인 열도, 0에서 먼 곳에서 조금씩 움직이는 열도 "
-    "변하는 열입니다. 한편 반올림만으로도 표준편차가 그만큼 커질 수 있습니다. 값이 변하는지는 값에게 물어보세요.",
-    en="The size of the std decides whether a column is constant. But one with a std of 1e-9 does "
-    "change, and so does one that moves a little far from 0, while rounding alone can make a std as "
-    "large. Ask the values themselves whether they change.",
-    small=SMALL_NUMBERS,
-    ratio=[1e-15, 1e-14, 1e-13, *SMALL_NUMBERS],
+    ko="상수 열인지를 표준편차나 최댓값과 최솟값의 차이가 얼마나 작은지로 정했습니다. 그 크기가 1e-13인 열도, "
+    "0에서 먼 곳에서 조금씩 움직이는 열도 변하는 열입니다. 한편 반올림만으로도 표준편차가 그만큼 커질 수 있습니다. "
+    "값이 변하는지는 값에게 물어보세요.",
+    en="How small the std, or the difference of maximum and minimum, is decides whether a column is "
+    "constant. But one where it is 1e-13 does change, and so does one that moves a little far from "
+    "0, while rounding alone can make a std as large. Ask the values themselves whether they change.",
+    # One threshold of each kind that the inputs tell apart.
+    small=[1e-15, 1e-12, 1e-10, 1e-9, 1e-6],
+    ratio=[1e-12],
+    small_range=[1e-15, 1e-12, 1e-6],
+    ratio_of_range=[1e-12],
+    is_isclose=[True],
 )
-def judges_by_the_std(x, small=0.0, ratio=0.0):
-    mean, std = x.mean(axis=0), x.std(axis=0)
-    constant = std <= small + ratio * np.abs(mean)
+def judges_by_the_size(
+    x, small=0.0, ratio=0.0, small_range=0.0, ratio_of_range=0.0, is_isclose=False
+):
+    mean, std, smallest, largest = x.mean(axis=0), x.std(axis=0), x.min(axis=0), x.max(axis=0)
+    if is_isclose:
+        constant = np.isclose(largest, smallest)
+    elif small_range or ratio_of_range:
+        constant = largest - smallest <= (small_range or ratio_of_range * np.abs(smallest))
+    else:
+        constant = std <= (small or ratio * np.abs(mean))
     return np.where(constant, 0.0, (x - mean) / np.where(constant, 1.0, std))
 
 

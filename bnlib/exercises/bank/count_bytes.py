@@ -49,8 +49,10 @@ exercise = Exercise(
             "which come from x and dy.",
         ),
         Text(
-            ko="복사는 한 번 읽고 한 번 씁니다. 답이 맞으면 순전파는 복사의 1.5배, 역전파는 2.5배입니다.",
-            en="A copy reads once and writes once. A right answer makes 1.5 copies forward, 2.5 backward.",
+            ko="복사는 한 번 읽고 한 번 쓰므로 배열 둘입니다. 순전파와 역전파에서도 훑을 때마다 무엇을 읽고 무엇을 쓰는지 "
+            "적어 보세요. 합을 구하며 훑고, 그 합으로 결과를 쓰며 다시 훑습니다.",
+            en="A copy reads once and writes once: two arrays. Forward and backward too, list what each "
+            "pass reads and writes: one pass finds the sums, another writes the result with them.",
         ),
     ],
 )
@@ -104,10 +106,12 @@ def one_sum_a_pass(shape, itemsize, passes):
 
 
 @exercise.mistake(
-    ko="읽는 바이트만 셌습니다. y와 dx를 쓰는 것도 메모리를 지나갑니다.",
-    en="Only reads are counted. Writing y and dx goes through memory too.",
+    ko="순전파에서도 역전파에서도 배열 하나만큼 적습니다. 읽는 것만 셌다면, y와 dx를 쓰는 것도 메모리를 지나갑니다. "
+    "쓰는 것까지 셌다면, 통계량을 구한 뒤에 무엇을 다시 읽어야 하는지 보세요.",
+    en="Forward and backward each miss one array. If you count reads only: writing y and dx goes "
+    "through memory too. If you count both: see what has to be read again after the statistics.",
 )
-def counts_reads_only(shape, itemsize):
+def one_array_short(shape, itemsize):
     return multiples(shape, 2, 4, itemsize)
 
 

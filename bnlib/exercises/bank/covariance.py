@@ -40,7 +40,7 @@ class RunningCovariance:
 
 def cases(rng):
     yield np.array([[1.0, 4.0], [3.0, 5.0]]), np.array([[8.0, 0.0], [9.0, 2.0], [10.0, 1.0]])
-    for sizes, columns in [((5, 2, 3), 3), ((3, 1, 4), 2), ((2, 6, 2), 5)]:
+    for sizes, columns in [((5, 2, 3), 3), ((3, 1, 4), 2), ((1, 6, 2), 5)]:
         mixing = rng.normal(size=(columns, columns))
         yield tuple(rng.normal(rng.normal(3, 4, columns), 1, (n, columns)) @ mixing for n in sizes)
     yield far_from_zero(spread=32.0), far_from_zero(spread=64.0)

@@ -132,6 +132,31 @@ def forgets_gamma_and_beta(x, gamma, beta, running_mean, running_var, eps=1e-5):
 
 
 @exercise.mistake(
+    ko="저장된 평균을 빼지 않았습니다. x와 running_mean에 똑같이 10을 더해도 출력은 그대로여야 합니다.",
+    en="The stored mean is not subtracted. "
+    "Adding 10 to x and to running_mean alike should leave the output as it is.",
+)
+def forgets_the_mean(x, gamma, beta, running_mean, running_var, eps=1e-5):
+    return affine(x, 0, np.sqrt(running_var + eps), gamma, beta)
+
+
+@exercise.mistake(
+    ko="거의 맞습니다. beta를 더하지 않았습니다. x가 저장된 평균과 같을 때 층은 무엇을 내보내야 하나요?",
+    en="Almost: beta is not added. What should the layer give for an x equal to the stored mean?",
+)
+def forgets_beta(x, gamma, beta, running_mean, running_var, eps=1e-5):
+    return affine(x, running_mean, np.sqrt(running_var + eps), gamma, 0)
+
+
+@exercise.mistake(
+    ko="gamma와 beta가 서로 바뀌었습니다. 곱하는 것과 더하는 것이 어느 쪽인지 보세요.",
+    en="gamma and beta are swapped. Which one multiplies, and which one is added?",
+)
+def swaps_gamma_and_beta(x, gamma, beta, running_mean, running_var, eps=1e-5):
+    return affine(x, running_mean, np.sqrt(running_var + eps), beta, gamma)
+
+
+@exercise.mistake(
     ko="저장된 통계량에 이 배치를 먼저 섞었습니다. 평가 모드에서는 이동 통계량을 읽기만 합니다.",
     en="This batch is blended into the stored statistics first. "
     "Evaluation mode only reads the running statistics.",

@@ -26,9 +26,10 @@ def cases(rng):
     yield case(rng, 1, 2, 1, 3, 0.5, 0.2)
     yield case(rng, 2, 3, 2, 2, 0.1, 0.05)
     yield case(rng, 3, 2, 3, 4, 1.0, 0.3)
+    yield case(rng, 2, 3, 1, 4, 0.5, 0.1, slope=0)  # weights shrink without a gradient, too
 
 
-def case(rng, inputs, channels, kernel, classes, learning_rate, decay):
+def case(rng, inputs, channels, kernel, classes, learning_rate, decay, slope=1):
     shapes = {
         "conv.weight": (channels, inputs, kernel, kernel),
         "bn.weight": (channels,),
@@ -37,7 +38,7 @@ def case(rng, inputs, channels, kernel, classes, learning_rate, decay):
         "fc.bias": (classes,),
     }
     parameters = {name: rng.normal(1.5, 0.5, shape) for name, shape in shapes.items()}
-    gradients = {name: rng.normal(0, 1, shape) for name, shape in shapes.items()}
+    gradients = {name: rng.normal(0, slope, shape) for name, shape in shapes.items()}
     return parameters, gradients, learning_rate, decay
 
 

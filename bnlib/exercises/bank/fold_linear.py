@@ -95,6 +95,14 @@ def forgets_eps(w, b, gamma, beta, running_mean, running_var, eps=1e-5):
 
 
 @exercise.mistake(
+    ko="eps를 제곱근 밖에서 더했습니다. 분산이 0.25이고 eps가 0.1일 때 두 식을 계산해 보세요.",
+    en="eps is added outside the root. Work out both formulas for a variance of 0.25 and eps = 0.1.",
+)
+def eps_outside_the_root(w, b, gamma, beta, running_mean, running_var, eps=1e-5):
+    return folded(w, b, gamma / (np.sqrt(running_var) + eps), beta, running_mean)
+
+
+@exercise.mistake(
     ko="가중치는 맞습니다. 앞 층의 편향에 배율을 곱하지 않았습니다. b도 배치 정규화를 지나갑니다.",
     en="The weights are right, but the old bias is not scaled. b goes through batch norm as well.",
 )

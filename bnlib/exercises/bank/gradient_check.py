@@ -13,8 +13,9 @@ def gradient_check(forward, backward, rng):
     backward(dy, x, gamma, beta)  -> dx, dgamma, dbeta   each shaped like what it belongs to
     rng                           NumPy's random generator, if you want to draw your inputs
 
-    Choose N, C, x, gamma, beta and dy, and compare what `backward` returns with the numerical
-    gradient of the loss sum(dy * y) with respect to x, gamma and beta:
+    Choose N and C, small ones such as 5 and 3 (each value takes two losses), x, gamma, beta and dy.
+    Compare what `backward` returns with the numerical gradient of the loss sum(dy * y) with respect
+    to x, gamma and beta:
 
         error = |returned - numerical| / (|returned| + |numerical|),   | | over a whole array
 
@@ -144,16 +145,15 @@ def use(answer, forward, backward, rng):
     error = answer(forward, backward, rng)
     if error is None:
         return None
-    try:
-        error = float(error)
-    except (TypeError, ValueError):
-        raise TypeError(f"the answer should be one number, not {type(error).__name__}") from None
+    if np.size(error) != 1 or np.asarray(error).dtype.kind not in "iuf":  # an array of one will do
+        raise TypeError(f"the answer should be one number, not {type(error).__name__}")
+    error = np.asarray(error).item()
     if error < 1e-7:
         return "error < 1e-7"
     if error > 1e-4:
         # 2 g against g: |g| / (|2 g| + |g|), whatever the inputs
-        if backward in (with_dbeta_doubled, twice_too_large) and not 0.3 < error < 0.4:
-            return "error is not about 1/3"
+        if backward in (with_dbeta_doubled, twice_too_large) and 0.3 < error < 0.4:
+            return "error about 1/3"
         return "error > 1e-4"
     return "nan" if np.isnan(error) else "1e-7 <= error <= 1e-4"
 
@@ -181,9 +181,10 @@ exercise = Exercise(
         ),
         Text(
             ko="어떤 입력에서는 틀린 역전파도 맞아 보입니다. gamma가 모두 1이면 gamma를 빠뜨려도 모릅니다. "
-            "표본이 하나뿐이거나 dy가 모두 같으면 무엇을 놓치게 될까요?",
+            "표본이 하나뿐이거나 dy가 모두 같으면 무엇을 놓치게 될까요? 표본이 둘이면 x_hat은 언제나 -1과 1이고 dx는 거의 0입니다.",
             en="On some inputs a wrong backward pass looks right. With gamma = 1 nobody notices that "
-            "gamma is missing. What goes unnoticed with a single sample, or with all dy alike?",
+            "gamma is missing. What goes unnoticed with a single sample, or with all dy alike? With "
+            "two samples x_hat is always -1 and 1, and dx nearly 0.",
         ),
     ],
 )
@@ -292,13 +293,14 @@ def gamma_all_one(forward, backward, rng):
 
 
 @exercise.mistake(
-    ko="dy가 모두 같습니다. 손실이 y의 합이 되는데, x_hat의 합은 언제나 0이므로 dx도 0입니다. "
-    "0과 0을 비교하면 남는 것은 반올림 오차뿐입니다.",
-    en="All dy are alike, so the loss is the sum of y. The sum of x_hat is always 0, and dx with it: "
-    "comparing 0 with 0 leaves nothing but rounding.",
+    ko="x에서는 0과 0을 비교하고 있어서 남는 것은 반올림 오차뿐입니다. dy가 모두 같으면 손실이 y의 합인데, x_hat의 합은 "
+    "언제나 0입니다. x의 값을 한꺼번에 움직여도 y는 그대로입니다. dy는 서로 다르게 두고, x는 값 하나씩 움직이세요.",
+    en="For x you compare 0 with 0, which leaves nothing but rounding. If all dy are alike, the loss "
+    "is the sum of y, and that of x_hat is always 0. If all values of x move at once, y stays. "
+    "Let the dy differ, and move x one value at a time.",
     smallest_size=[0.0, 1e-6],
 )
-def dy_all_alike(forward, backward, rng, smallest_size=0.0):
+def compares_nothing(forward, backward, rng, smallest_size=0.0):
     return check_with(forward, backward, rng, dy=1.0, smallest_size=smallest_size)
 
 
@@ -329,12 +331,13 @@ def forgets_the_two(forward, backward, rng):
 
 
 @exercise.mistake(
-    ko="세 오차 가운데 가장 큰 것이 아니라 평균을 돌려주었습니다. 맞는 두 기울기가 틀린 하나를 가려 줍니다.",
-    en="What comes back is the mean of the three errors instead of the largest. "
-    "Two right gradients cover up for a wrong one.",
+    ko="세 오차 가운데 가장 큰 것이 아닌 다른 것을 돌려주었습니다. 평균이나 가장 작은 오차로는 "
+    "맞는 두 기울기가 틀린 하나를 가려 줍니다.",
+    en="What comes back is not the largest of the three errors. In their mean, or in the smallest, "
+    "two right gradients cover up for a wrong one.",
     summary=[np.mean, np.median],
 )
-def averages_the_errors(forward, backward, rng, summary=np.mean):
+def not_the_largest_error(forward, backward, rng, summary=np.mean):
     return check_with(forward, backward, rng, summary=summary)
 
 

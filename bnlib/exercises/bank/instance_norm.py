@@ -100,11 +100,12 @@ def one_direction_only(x, gamma, beta, eps, axis):
 
 
 @exercise.mistake(
-    ko="원소 하나마다 자기 자신을 빼서 x의 정보가 모두 사라졌습니다. 인스턴스는 원소가 아니라 특성 맵 하나입니다.",
-    en="Every element has itself subtracted, and nothing of x is left. "
-    "An instance is one feature map, not one element.",
+    ko="결과에 x의 정보가 하나도 없습니다. 원소마다 자기 자신을 뺐거나, 정규화한 값을 결과에 넣지 않았습니다. "
+    "인스턴스는 원소가 아니라 특성 맵 하나입니다.",
+    en="Nothing of x is left in the result. Either every element has itself subtracted, or the "
+    "normalized values are never put in. An instance is one feature map, not one element.",
 )
-def each_element_alone(x, gamma, beta, eps):
+def nothing_of_x(x, gamma, beta, eps):
     return scale_and_shift(np.zeros_like(x), gamma, beta)
 
 

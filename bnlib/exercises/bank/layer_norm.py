@@ -77,9 +77,11 @@ def batch_axis(x, gamma, beta, eps, positions_too):
     "그러면 뒤에 오는 단어가 앞 단어의 출력을 바꿉니다. 통계량은 위치마다 따로 구합니다.",
     en="Right for shape (N, D). For (N, T, D) all positions of a sample share statistics, "
     "so a later word changes what comes out for an earlier one. Each position needs its own.",
+    features_too=[True, False],
 )
-def over_the_positions_too(x, gamma, beta, eps):
-    return gamma * standardize(x, tuple(range(1, x.ndim)), eps) + beta
+def over_the_positions(x, gamma, beta, eps, features_too):
+    axes = tuple(range(1, x.ndim)) if features_too else 1
+    return gamma * standardize(x, axes, eps) + beta
 
 
 @exercise.mistake(

@@ -118,15 +118,16 @@ def compares_with_the_first(f, points):
 
 
 @exercise.mistake(
-    ko="절댓값이 빠졌습니다. 뒤의 점에서 f가 작아지는 쌍은 음수가 되어 최댓값에 들지 못합니다. "
-    "내려가기만 하는 함수에서 무엇이 나오는지 보세요.",
+    ko="절댓값이 빠졌습니다. f가 작아지는 쪽으로 본 쌍은 음수가 되어 최댓값에 들지 못합니다. "
+    "점의 순서를 거꾸로 하면 답이 달라지나요? 달라지면 안 됩니다.",
     en="The absolute value is missing, so a pair along which f falls counts as negative. "
-    "Look at what comes out for a function that only goes down.",
+    "Reverse the order of the points: does your answer change? It should not.",
+    direction=[1, -1],
 )
-def forgets_the_sign(f, points):
+def forgets_the_sign(f, points, direction=1):
     return np.max(
         [
-            (f(points[i]) - f(points[j])) / np.linalg.norm(points[i] - points[j])
+            direction * (f(points[i]) - f(points[j])) / np.linalg.norm(points[i] - points[j])
             for i, j in all_pairs(points)
         ]
     )
@@ -183,10 +184,11 @@ def divides_the_maxima(f, points):
 
 
 @exercise.mistake(
-    ko="nan이 나옵니다. 점을 자기 자신과 짝지으면 0을 0으로 나누고, 최댓값이 그 nan을 물려받습니다.",
-    en="The result is nan. A point paired with itself divides 0 by 0, and the maximum inherits that.",
+    ko="nan이 나옵니다. 점을 자기 자신과 짝지으면 0을 0으로 나누게 되고, nan에서 시작한 최댓값도 nan으로 남을 수 있습니다.",
+    en="The result is nan. A point paired with itself divides 0 by 0, "
+    "and a maximum that starts from nan can stay there.",
 )
-def pairs_a_point_with_itself(f, points):
+def gives_nan(f, points):
     return np.nan
 
 

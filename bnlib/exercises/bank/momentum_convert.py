@@ -140,12 +140,15 @@ def inverts_updates(momentum, source, target, updates=1):
 
 
 @exercise.mistake(
-    ko="옛 값의 비중을 updates로 나누었습니다. 갱신을 이어서 하면 비중은 빼거나 나누어지지 않고 거듭 곱해집니다.",
-    en="The weight of the old value is divided by updates. "
-    "Updates in a row do not divide a weight; they multiply it by itself.",
+    ko="옛 값의 비중을 updates로 나누거나 거기에 updates를 곱했습니다. 갱신을 이어서 하면 비중은 자기 자신과 거듭 곱해집니다.",
+    en="The weight of the old value is divided or multiplied by updates. "
+    "Updates in a row multiply a weight by itself.",
+    multiplies=[False, True],
 )
-def divides_the_old_weight(momentum, source, target, updates=1):
-    return as_momentum(old_weight(momentum, source) / updates, target)
+def scales_the_old_weight(momentum, source, target, updates=1, multiplies=False):
+    return as_momentum(
+        old_weight(momentum, source) * (updates if multiplies else 1 / updates), target
+    )
 
 
 @exercise.combine
@@ -159,7 +162,7 @@ def combined(
     always_flips=False,
     multiplies=False,
     powers_of_the_new_weight=False,
-    divides_the_old_weight=False,
+    scales_the_old_weight=False,
     inverts_updates=False,
 ):
     if always_flips:
@@ -172,7 +175,7 @@ def combined(
         weight = 1 - updates * (1 - weight)
     elif powers_of_the_new_weight:
         weight = 1 - (1 - weight) ** updates
-    elif divides_the_old_weight:
+    elif scales_the_old_weight:
         weight = weight / updates
     else:
         weight = weight**updates

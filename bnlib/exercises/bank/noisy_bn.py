@@ -64,8 +64,8 @@ exercise = Exercise(
 )
 
 
-def batch_norm(x, gamma=1.0, beta=0.0):
-    return gamma * (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + 1e-5) + beta
+def batch_norm(x, gamma=1.0, beta=0.0, eps=1e-5):
+    return gamma * (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + eps) + beta
 
 
 def draw_distribution(rng, features):
@@ -183,6 +183,38 @@ def shifts_before_scaling(batches, gamma, beta, rng):
     for x in batches:
         shift, scale = draw(rng, x.shape)
         outputs.append(scale * (batch_norm(x, gamma, beta) + shift))
+    return outputs
+
+
+@exercise.mistake(
+    ko="뽑은 순서가 다릅니다. 평균, 크기, shift, scale의 차례로 뽑아야 같은 생성기에서 같은 잡음이 나옵니다. "
+    "식에서 scale이 앞에 오더라도 shift를 먼저 뽑으세요.",
+    en="The draws come in another order. Only as mean, std, shift, scale does one generator give the "
+    "same noise: even where scale comes first in the formula, shift is drawn first.",
+    early=["scale", "std"],
+)
+def draws_in_another_order(batches, gamma, beta, rng, early):
+    outputs = []
+    for x in batches:
+        if early == "std":
+            std, mean = rng.uniform(1.0, 1.25, len(gamma)), rng.uniform(-0.5, 0.5, len(gamma))
+            shift, scale = draw_values(rng, mean, std, x.shape)
+        else:
+            mean, std = draw_distribution(rng, len(gamma))
+            scale, shift = rng.normal(std, 0.1, x.shape), rng.normal(mean, 0.1, x.shape)
+        outputs.append(scale * batch_norm(x, gamma, beta) + shift)
+    return outputs
+
+
+@exercise.mistake(
+    ko="거의 맞습니다. 배치 정규화에서 eps를 쓰지 않았습니다.",
+    en="Almost: batch norm is used without its eps.",
+)
+def forgets_eps(batches, gamma, beta, rng):
+    outputs = []
+    for x in batches:
+        shift, scale = draw(rng, x.shape)
+        outputs.append(scale * batch_norm(x, gamma, beta, eps=0.0) + shift)
     return outputs
 
 

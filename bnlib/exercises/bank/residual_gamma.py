@@ -30,11 +30,11 @@ def residual_block_backward(dy, x, w, gamma, eps=1e-5):
 
 
 def cases(rng):
-    for shape, zeros in [
+    for shape, zeros, *eps in [
         ((2, 3, 1, 2), 3),
         ((2, 3, 2, 1), 0),
-        ((3, 4, 2, 3), 1),
-        ((4, 2, 3, 5), 0),
+        ((3, 4, 2, 3), 1, 0.3),
+        ((4, 2, 3, 5), 0, 1.0),
         ((2, 5, 4, 3), 5),
     ]:
         channels = shape[1]
@@ -45,6 +45,7 @@ def cases(rng):
             rng.normal(rng.normal(1, 1, (channels, 1, 1)), 1.5, shape),
             rng.normal(0.2, 1, (channels, channels)),
             gamma,
+            *eps,
         )
 
 
@@ -87,6 +88,7 @@ def backward(
     gamma,
     eps=1e-5,
     axes=(0, 2, 3),
+    std=lambda var, eps: np.sqrt(var + eps),
     statistics_are_constants=False,
     skip=1.0,
     w_back=None,
@@ -94,7 +96,7 @@ def backward(
 ):
     """The solution; each keyword puts one mistake into it."""
     z = np.einsum("oi,nihw->nohw", w, x)
-    inv_std = 1 / np.sqrt(z.var(axis=axes, keepdims=True) + eps)
+    inv_std = 1 / std(z.var(axis=axes, keepdims=True), eps)
     x_hat = (z - z.mean(axis=axes, keepdims=True)) * inv_std
     dz = dx_hat = dy * gamma[:, None, None]
     if not statistics_are_constants:
@@ -193,6 +195,20 @@ def averages_gamma_and_beta(dy, x, w, gamma, eps=1e-5):
     dx, dw, dgamma, dbeta = backward(dy, x, w, gamma, eps)
     values = dy.size / len(gamma)
     return dx, dw, dgamma / values, dbeta / values
+
+
+@exercise.mistake(
+    ko="eps를 제곱근 밖에서 더했거나, 받은 eps를 쓰지 않았습니다. 분산에 eps를 더한 다음 제곱근을 구합니다.",
+    en="eps is added outside the root, or the eps that was passed in is not used. "
+    "It is added to the variance, before the root.",
+    std=[
+        lambda var, eps: np.sqrt(var) + eps,
+        lambda var, eps: np.sqrt(var),
+        lambda var, eps: np.sqrt(var + 1e-5),
+    ],
+)
+def eps_elsewhere(dy, x, w, gamma, eps=1e-5, std=None):
+    return backward(dy, x, w, gamma, eps, std=std)
 
 
 @exercise.combine

@@ -151,9 +151,11 @@ def batch_axis(x, gamma, eps, positions_too):
     "위치마다 따로 구해야 합니다.",
     en="Right for shape (N, D). For (N, T, D) all positions of a sample share one statistic; "
     "each position needs its own.",
+    features_too=[True, False],
 )
-def over_the_positions_too(x, gamma, eps):
-    return gamma * x / root_mean_square(x, eps, tuple(range(1, x.ndim)))
+def over_the_positions(x, gamma, eps, features_too):
+    axes = tuple(range(1, x.ndim)) if features_too else 1
+    return gamma * x / root_mean_square(x, eps, axes)
 
 
 @exercise.mistake(

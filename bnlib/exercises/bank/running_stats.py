@@ -31,7 +31,7 @@ class RunningStatistics:
 
 def use(answer, num_features, momentum, batches, training):
     """The statistics before the first batch and after every one."""
-    statistics = answer(num_features, momentum)
+    statistics = answer(num_features, *([] if momentum == "default" else [momentum]))
     means, variances = [np.array(statistics.running_mean)], [np.array(statistics.running_var)]
     for x, is_training in zip(batches, training, strict=True):
         statistics.update(x, is_training)
@@ -47,6 +47,7 @@ def cases(rng):
     yield 4, 0.01, list(rng.normal(3, 2, (3, 7, 4))), [False, True, True]
     batches = [rng.normal([-4, 10], [2, 5], (size, 2)) for size in (2, 9, 3, 6, 5)]
     yield 2, 0.6, batches, [True] * 5
+    yield 3, "default", list(rng.normal([3, -1, 8], [1, 2, 4], (2, 4, 3))), [True, True]
 
 
 exercise = Exercise(

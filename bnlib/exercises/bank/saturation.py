@@ -17,6 +17,7 @@ def surviving_gradient(z):
     z  (L, N): what enters the sigmoid of each of L layers, the first layer first, for N samples;
        any finite value, -1000 and 1000 among them
     Returns (L, N): row l is the gradient with respect to z[l], after layers l, l + 1, ..., L - 1.
+    No value of z causes a warning or nan.
     """
     decay = np.exp(-np.abs(z))
     slope = decay / (1 + decay) ** 2
@@ -39,6 +40,7 @@ exercise = Exercise(
     title=Text(ko="시그모이드를 거슬러 온 기울기", en="A gradient on its way down the sigmoids"),
     solution=surviving_gradient,
     cases=cases,
+    quiet=True,
     hints=[
         Text(
             ko="시그모이드의 기울기가 가장 큰 곳은 z = 0이고 그 값은 1/4입니다. "
@@ -53,8 +55,11 @@ exercise = Exercise(
             "the row of the first has L.",
         ),
         Text(
-            ko="np.exp는 709를 넘으면 inf가 됩니다. inf/inf는 nan이지만 1/inf는 0입니다.",
-            en="np.exp gives inf above 709; inf/inf is nan, but 1/inf is 0.",
+            ko="np.exp는 큰 수에서 inf가 되며 경고를 냅니다. float64에서는 709, float32에서는 88을 넘을 때입니다. "
+            "음수 쪽에서는 조용히 0에 다가갑니다. 시그모이드의 기울기는 z와 -z에서 어떻게 다른가요?",
+            en="np.exp gives inf and a warning for large numbers: above 709 in float64, above 88 in "
+            "float32. For negative ones it quietly approaches 0. How does the slope of the sigmoid "
+            "differ between z and -z?",
         ),
     ],
 )
@@ -65,7 +70,8 @@ def sigmoid(z):
 
 
 def slope_of_sigmoid(z):
-    return sigmoid(z) * (1 - sigmoid(z))
+    decay = np.exp(-np.abs(z))  # without a warning
+    return decay / (1 + decay) ** 2
 
 
 def from_the_top(factors):

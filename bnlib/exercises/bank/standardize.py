@@ -121,6 +121,19 @@ def missing_brackets(x):
     return x - x.mean(axis=0) / x.std(axis=0)
 
 
+@exercise.mistake(
+    ko="거의 맞습니다. 그런데 표준편차나 분산에 작은 수를 더했습니다. 상수 열이 없으니 더할 까닭이 없고, "
+    "값이 작은 열에서는 결과의 표준편차가 1에서 벗어납니다.",
+    en="Almost, but a small number is added to the standard deviation or the variance. No column is "
+    "constant, so there is no need, and where values are small the result's standard deviation is "
+    "off 1.",
+    to_std=[1e-8, 1e-7, 1e-6, 1e-5, 1e-3],
+    to_variance=[1e-10, 1e-8, 1e-6, 1e-5, 1e-3],
+)
+def adds_a_small_number(x, to_std=0.0, to_variance=0.0):
+    return (x - x.mean(axis=0)) / (np.sqrt(x.var(axis=0) + to_variance) + to_std)
+
+
 @exercise.combine
 def combined(
     x,

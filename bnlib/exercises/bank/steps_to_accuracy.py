@@ -40,6 +40,7 @@ def cases(rng):
         (3, 5, 12, [50, 10]),
         (5, 3, 6, [7, 4]),
         (4, 5, 10, [15, 15]),
+        (3, 4, 9, [25, 20]),
     ]:
         # The faster a learning rate, the lower it ends; a run may end below the target.
         speed = np.array([0.2, 0.5])[:, None, None, None] * rng.uniform(0.5, 3, (2, rates, 1, 1))

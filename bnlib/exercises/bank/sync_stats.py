@@ -12,7 +12,7 @@ def sync_stats(counts, means, variances):
     counts     (R,): integers, the samples on each machine; 0 where a machine has none
     means      (R, C): the mean of each machine's samples; anything, nan included, where it has none
     variances  (R, C): their biased variance, divided by their number; likewise
-    At least two samples exist in all. The means may be a million standard deviations away from 0.
+    At least two samples exist in all. The means may be some 10^8 standard deviations away from 0.
     Returns three arrays (C,), all of the whole batch: the mean; the biased variance, which
     normalizes; and the unbiased variance, which goes into running_var.
     """
@@ -26,17 +26,16 @@ def sync_stats(counts, means, variances):
 
 def cases(rng):
     yield np.array([1, 3]), np.array([[2.0], [6.0]]), np.array([[0.0], [5.0]])
-    for counts, features, far in [
-        ([2, 5, 3], 2, 0),
-        ([4, 0, 6], 3, 0),
-        ([3, 3, 2, 7], 2, 0),
-        ([5, 2], 2, 1e6),
-    ]:
+    for counts, features in [([2, 5, 3], 2), ([4, 0, 6], 3), ([3, 3, 2, 7], 2)]:
         shape = len(counts), features
-        means, variances = far + rng.normal(1, 2, shape), rng.uniform(0.5, 4, shape)
+        means, variances = rng.normal(1, 2, shape), rng.uniform(0.5, 4, shape)
         empty = np.array(counts) == 0
         means[empty] = variances[empty] = np.nan
         yield np.array(counts), means, variances
+    yield np.array([3, 0]), np.array([[2.0], [9.0]]), np.array([[1.5], [4.0]])
+    # Around 2^27 float64 has no digits for what 1 adds to a square.
+    far = np.array([[2.0**27, 1.0], [2.0**27, 3.0]])
+    yield np.array([6, 2]), far, np.array([[1.0, 2.0], [1.0, 0.5]])
 
 
 def accepts(counts, means, variances):
@@ -167,10 +166,11 @@ def empty_machine_spoils_all(counts, means, variances):
 
 
 @exercise.mistake(
-    ko="식은 맞지만 E[x²] - E[x]²를 거쳤습니다. 평균이 1e6이면 1e12에 가까운 두 수를 빼게 되고, "
-    "자릿수 상쇄(cancellation)로 분산의 자릿수가 사라집니다.",
-    en="The algebra is right, but it goes through E[x²] - E[x]². With means near 1e6 two numbers near "
-    "1e12 are subtracted, and cancellation eats the digits of the variance.",
+    ko="식은 맞지만 E[x²] - E[x]²를 거쳤습니다. 평균이 크면 거의 같은 두 큰 수를 빼게 되고, "
+    "자릿수 상쇄(cancellation)로 분산의 자릿수가 사라집니다. 평균이 2²⁷이면 분산이 얼마로 나오나요?",
+    en="The algebra is right, but it goes through E[x²] - E[x]². With large means you subtract two "
+    "huge, nearly equal numbers, and cancellation eats the digits of the variance. "
+    "What variance do you get where the mean is 2²⁷?",
 )
 def square_minus_square(counts, means, variances):
     counts, means, variances, mean, *_ = gather(counts, means, variances)

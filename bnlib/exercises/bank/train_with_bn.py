@@ -98,6 +98,8 @@ def gradients(
     w2,
     b2,
     axis=0,
+    ddof=0,
+    std=lambda var: np.sqrt(var + 1e-5),
     statistics_are_constants=False,
     gamma_back=None,
     slope=lambda h: h * (1 - h),
@@ -105,7 +107,7 @@ def gradients(
 ):
     """The gradients of the solution; each keyword puts one mistake into them."""
     z = x @ w1
-    inv_std = 1 / np.sqrt(z.var(axis=axis, keepdims=True) + 1e-5)
+    inv_std = 1 / std(z.var(axis=axis, ddof=ddof, keepdims=True))
     x_hat = (z - z.mean(axis=axis, keepdims=True)) * inv_std
     h = 1 / (1 + np.exp(-(gamma * x_hat + beta)))
     logits = h @ w2 + b2
@@ -223,6 +225,25 @@ def forgets_gamma_on_the_way_back(x, labels, lr, w1, gamma, *others):
 )
 def normalizes_each_sample(x, labels, lr, *parameters):
     slopes = gradients(x, labels, *parameters, axis=1)
+    return updated(parameters, [lr * slope for slope in slopes])
+
+
+@exercise.mistake(
+    ko="거의 맞습니다. eps를 제곱근 밖에서 더했거나 쓰지 않았습니다. 분산에 eps를 더한 다음 제곱근을 구합니다.",
+    en="Almost: eps is added outside the root, or not used. It is added to the variance, before the root.",
+    std=[np.sqrt, lambda var: np.sqrt(var) + 1e-5],
+)
+def eps_elsewhere(x, labels, lr, *parameters, std):
+    slopes = gradients(x, labels, *parameters, std=std)
+    return updated(parameters, [lr * slope for slope in slopes])
+
+
+@exercise.mistake(
+    ko="분산을 N이 아니라 N-1로 나누었습니다. 정규화에는 편향 분산을 씁니다.",
+    en="The variance divides by N-1 instead of N. Normalization uses the biased variance.",
+)
+def ddof_1(x, labels, lr, *parameters):
+    slopes = gradients(x, labels, *parameters, ddof=1)
     return updated(parameters, [lr * slope for slope in slopes])
 
 

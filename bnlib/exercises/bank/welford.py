@@ -1,5 +1,7 @@
 """13.1 Mean and variance in one pass."""
 
+import copy
+
 import numpy as np
 
 from ..exercise import Exercise
@@ -28,8 +30,8 @@ class Welford:
     def statistics(self):
         """Return the mean and the variance, (C,) each, of all samples so far; at least one came.
 
-        The variance divides by their number n, not n - 1. It has to hold where the mean is a
-        million standard deviations away from 0.
+        The variance divides by their number n, not n - 1. It has to hold where the mean is some
+        10^8 standard deviations away from 0.
         """
         return self.mean, self.m2 / self.count
 
@@ -45,7 +47,7 @@ def streams(answer, samples):
 def use(answer, samples):
     """The statistics after every sample."""
     return [
-        [np.array(statistic) for statistic in stream.statistics()]
+        copy.deepcopy(stream.statistics())  # they may be changed by the next update
         for stream in streams(answer, samples)
     ]
 
@@ -54,7 +56,8 @@ def cases(rng):
     yield (np.array([[1.0, 10.0], [3.0, 40.0], [8.0, 10.0]]),)
     yield (rng.normal(rng.normal(0, 3, 3), 2, (5, 3)),)
     yield (rng.normal(2, 1, (6, 2)).astype(np.float32),)
-    yield (1e6 + rng.normal(0, 1, (7, 2)),)
+    # Around 2^27 float64 has no digits for what 1 adds to a square.
+    yield (np.column_stack([2.0**27 + np.array([1, -1, 0]), [3.0, 1.0, 5.0]]),)
 
 
 exercise = Exercise(
@@ -89,21 +92,22 @@ exercise = Exercise(
 
 
 @exercise.mistake(
-    ko="E[x²] - E[x]²로 구했습니다. 평균이 1e6, 표준편차가 1이면 1e12에 가까운 두 수를 빼서 1을 구해야 합니다. "
-    "자릿수 상쇄(cancellation)로 무엇이 남는지 보세요.",
-    en="This is E[x²] - E[x]². With mean 1e6 and standard deviation 1, two numbers near 1e12 are "
-    "subtracted to find 1. See what cancellation leaves.",
+    ko="E[x²] - E[x]²로 구했습니다. 평균이 크면 거의 같은 두 큰 수를 빼게 되고, "
+    "자릿수 상쇄(cancellation)로 분산의 자릿수가 사라집니다. 값이 2²⁷ ± 1이면 분산이 얼마로 나오나요?",
+    en="This is E[x²] - E[x]². With a large mean you subtract two huge, nearly equal numbers, and "
+    "cancellation eats the digits of the variance. What variance do you get for values of 2²⁷ ± 1?",
     clips=[False, True],
+    widens=[False],
 )
 class square_minus_square(Welford):
-    def __init__(self, num_features, clips=False):
+    def __init__(self, num_features, clips=False, widens=True):
         super().__init__(num_features)
-        self.clips = clips
+        self.clips, self.dtype = clips, float if widens else None
 
     def update(self, x):
         self.count += 1
         self.mean = self.mean + (x - self.mean) / self.count
-        self.m2 = self.m2 + np.square(x, dtype=float)
+        self.m2 = self.m2 + np.square(x, dtype=self.dtype)
 
     def statistics(self):
         variance = self.m2 / self.count - self.mean**2

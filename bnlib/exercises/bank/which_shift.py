@@ -33,6 +33,7 @@ def cases(rng):
     yield start, entry("train", batch - 1, step + 1), 1  # what a training log usually compares
     yield start, entry("train", batch + 1, step + 1), 0  # the same, seen from the first layer
     yield start, entry("night", batch + 7, step + 40), 2  # training goes on with other data
+    yield start, entry("train", batch, step + 1), 0  # the first case, seen from the first layer
 
 
 def entry(source, batch, step):
@@ -130,7 +131,7 @@ def no_noise_between_sources(before, after, layer):
 )
 def picks_one_cause(before, after, layer, order=(0, 1, 2)):
     causes = which_shift(before, after, layer)
-    first = next(cause for cause in order if causes[cause])
+    first = next((cause for cause in order if causes[cause]), None)
     return tuple(cause == first for cause in range(3))
 
 

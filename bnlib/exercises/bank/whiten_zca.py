@@ -26,6 +26,8 @@ def cases(rng):
     for rows, columns, eps in [(8, 3, 0.01), (6, 2, 0.2), (30, 5, 0.1), (12, 4, 1e-3)]:
         yield correlated(rng, rows, columns), eps
     yield correlated(rng, 20, 3).astype(np.float32), 0.1
+    yield np.insert(correlated(rng, 9, 2), 1, 4.0, axis=1), 0.05  # a feature that never changes
+    yield correlated(rng, 3, 5), 0.05  # fewer samples than features
 
 
 def correlated(rng, rows, columns):
