@@ -558,6 +558,14 @@ def test_bad_input():
         inspect(mlp(), {"input": torch.randn(0, 64)})
 
 
+def test_labels_of_groups_of_samples_do_not_tell_their_order():
+    """One label for many samples, as for bags of instances, is no batch of one class."""
+    x, labels = batch_of(64)
+    assert inspect(mlp().train(), (x, labels[:1].repeat(3))) == []
+    (finding,) = inspect(mlp().train(), (x, labels[:1].repeat(64)))
+    assert finding.case == "ordered-batch"
+
+
 def test_a_batch_with_a_nan_is_named():
     x, labels = batch_of(64)
     x[3, 5] = torch.nan
