@@ -96,14 +96,14 @@ def definition_of(value, name: str, module) -> str:
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=str)
 def test_stub_solution_and_mistakes(open_page, chapter):
-    """A fifth of the mistakes; that all are named, tests/test_exercises.py shows without a page."""
+    """A seventh of the mistakes; tests/test_exercises.py names all of them, without a page."""
     language = LANGUAGES[chapter % 2]
     page = open_page(f"{language}/chapters/{CHAPTERS[chapter]}.html")
     for exercise in (e for e in catalog() if e.chapter == chapter):
         stub = run(page, exercise)
         if exercise.start is None:
             assert (stub["state"], stub["mistake"]) == ("untried", "not_attempted")
-        for mistake in exercise.mistakes[::5]:
+        for mistake in exercise.mistakes[::7]:
             write(page, exercise, wrong_cell(exercise, mistake.functions[-1]))
             said = run(page, exercise)
             assert (said["state"], said["mistake"]) == ("wrong", mistake.name), exercise.id
@@ -149,28 +149,21 @@ def test_code_survives_reload_and_the_other_language(open_page):
 ENDLESS = "def standardize(x):\n    while True:\n        pass\n\n" + FIRST.check_line
 
 
-def test_endless_loop_is_stopped_and_the_code_kept(open_page):
+def test_endless_loop_is_stopped_by_the_reader_or_the_clock_and_the_code_kept(open_page):
     page = open_page(f"ko/{PAGE}")
     write(page, FIRST, ENDLESS)
+    button, said = (card(page, FIRST).locator(f".exercise-{part}") for part in ("run", "answer"))
+    button.press("Enter")
+    expect(said).to_have_text("실행하는 중입니다.", timeout=120_000)
+    expect(button).to_have_text("중지")
+    button.click()
+    expect(said).to_contain_text("실행을 멈췄습니다.")
     assert run(page, FIRST)["mistake"] == "timed_out"
     assert "끝나지 않는 반복" in answer(page, FIRST)
     expect(editor(page, FIRST)).to_contain_text("while True")
     second = EXERCISES[1]
     write(page, second, f"{second.solution_source}\n\n{second.check_line}")
     assert run(page, second)["state"] == "passed"
-
-
-def test_reader_can_stop_a_run(open_page):
-    page = open_page(f"en/{PAGE}")
-    write(page, FIRST, ENDLESS)
-    button = card(page, FIRST).locator(".exercise-run")
-    button.press("Enter")
-    expect(card(page, FIRST).locator(".exercise-answer")).to_have_text("Running.", timeout=120_000)
-    expect(button).to_have_text("Stop")
-    button.click()
-    expect(card(page, FIRST).locator(".exercise-answer")).to_contain_text("Stopped.")
-    write(page, FIRST, f"{FIRST.solution_source}\n\n{FIRST.check_line}")
-    assert run(page, FIRST)["state"] == "passed"
 
 
 def test_no_network_is_said_and_a_later_run_works(open_page):
@@ -191,7 +184,7 @@ def test_keyboard_alone(open_page):
     page.keyboard.press("Control+A")
     page.keyboard.insert_text(f"{FIRST.solution_source}\n\n{FIRST.check_line}")
     page.keyboard.press("Control+Enter")
-    expect(card(page, FIRST).locator(".exercise-answer")).to_contain_text("Passed", timeout=120_000)
+    expect(card(page, FIRST).locator(".exercise-answer")).to_contain_text("Loading Python")
     page.keyboard.press("Escape")
     page.keyboard.press("Tab")
     expect(card(page, FIRST).locator(".exercise-run")).to_be_focused()

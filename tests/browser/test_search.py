@@ -39,7 +39,7 @@ def test_the_right_page_is_first(open_page, capsys, language):
     ("language", "query", "word"), [("ko", "화이트닝을", "화이트닝"), ("en", "whitened", "hiten")]
 )
 def test_search_as_you_type_from_any_page(open_page, language, query, word, size):
-    page = open_page(f"{language}/chapters/05_backward.html", size)
+    page = open_page(f"{language}/chapters/92_conventions.html", size)
     fetched = []
     page.on("request", lambda request: fetched.append(request.url))
     page.wait_for_load_state("networkidle")
@@ -62,7 +62,7 @@ def test_search_as_you_type_from_any_page(open_page, language, query, word, size
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_search_page_answers_its_address(open_page, language):
     """What Enter in the field leads to; the other language's page keeps the query."""
-    page = open_page(f"{language}/chapters/01_standardization.html")
+    page = open_page(f"{language}/chapters/92_conventions.html")
     page.wait_for_load_state("networkidle")
     page.keyboard.press("Control+k")
     page.keyboard.type("Cholesky")
