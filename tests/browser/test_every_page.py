@@ -209,7 +209,8 @@ def serious_for_axe(page, only=None):
               more.remove();
           const seen = new Set();
           for (const word of document.querySelectorAll("pre span[class]"))
-            if (seen.has(word.className)) word.replaceWith(...word.childNodes);
+            if (seen.has(word.className) || !word.checkVisibility())
+              word.replaceWith(...word.childNodes);
             else seen.add(word.className);
           for (const pre of document.querySelectorAll("pre")) {
             pre.normalize();
