@@ -1,5 +1,8 @@
 """Reading: a comfortable line, motion only where it is wanted, and a sheet of paper."""
 
+import io
+
+import PIL.Image
 import pytest
 
 
@@ -73,3 +76,17 @@ def test_paper_is_white_and_holds_no_controls(open_page):
     assert page.locator(".explorable img").first.is_visible()
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.locator("html").get_attribute("data-theme") == "dark"
+
+
+def test_figures_keep_their_colours_in_the_dark_and_ink_turns_light(open_page):
+    page = open_page("en/chapters/01_standardization.html", theme="dark")
+    page.wait_for_load_state("networkidle")
+    shown = PIL.Image.open(io.BytesIO(page.locator("article img").first.screenshot()))
+    pixels = [color for count, color in shown.convert("RGB").getcolors(2**20) if count > 30]
+
+    def has(*wanted):
+        return any(max(map(abs, map(int.__sub__, color, wanted))) < 20 for color in pixels)
+
+    assert has(0xE6, 0x9F, 0x00), "the orange line is as orange as in the light theme"
+    assert has(0x4A, 0xCA, 0xFF), "the blue one is blue, and lighter"
+    assert has(0xF8, 0xF8, 0xF8), "letters are light"
