@@ -259,8 +259,13 @@ def fold_model(model: nn.Module) -> fx.GraphModule:
             )
     tracer = _Tracer()
     groups = [getattr(module, "process_group", None) for module in model.modules()]
-    shared = {id(group): group for group in groups if group is not None}  # nothing to copy
-    graph = tracer.trace(copy.deepcopy(model, shared))
+    copies = {id(group): group for group in groups if group is not None}  # nothing to copy
+    # A pruned weight is computed anew by a hook in each forward; deepcopy refuses what is computed.
+    for module in model.modules():
+        for value in vars(module).values():
+            if isinstance(value, Tensor) and not value.is_leaf:
+                copies[id(value)] = value.detach().clone()
+    graph = tracer.trace(copy.deepcopy(model, copies))
     folded = fx.GraphModule(tracer.root, graph, type(model).__name__)
     uses = Counter(
         node.target if node.op == "call_module" else node.target.rpartition(".")[0]

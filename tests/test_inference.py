@@ -441,3 +441,21 @@ def test_fold_model_does_not_lose_hooks():
     model.register_forward_hook(lambda model, args, y: -y)
     with pytest.raises(ValueError, match="model: expected no forward hooks"):
         fold_model(model)
+
+
+def test_fold_model_of_a_pruned_model():
+    """The pruned weight is computed before each forward: that layer and its norm stay."""
+    model = nn.Sequential(
+        *(nn.Conv2d(4, 3, 2), nn.BatchNorm2d(3)), *(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3))
+    )
+    model = randomize(model).eval()
+    prune.l1_unstructured(model[0], "weight", 5)
+    folded = fold_model(model)
+    x = torch.randn(2, 4, 5, 5)
+    torch.testing.assert_close(folded(x), model(x), rtol=1e-5, atol=1e-6)
+    assert len(batch_norms(folded)) == 1
+    kept = folded.get_submodule("0")
+    with torch.no_grad():
+        kept.weight_orig.zero_()
+    torch.testing.assert_close(kept(x), kept.bias[:, None, None].expand_as(model[0](x)))
+    assert model[0].weight.any()

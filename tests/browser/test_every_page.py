@@ -1,7 +1,7 @@
 """Every page, as a reader meets it: both languages, wide and phone, light and dark.
 
 Opening a page takes seconds, so each is opened once in each language, and all checks look at it,
-first wide and then as narrow as a phone. A check returns what is wrong. What a slider or a quiz
+wide and as narrow as a phone. A check returns what is wrong. What a slider or a quiz
 does is the same in both languages: there the languages take turns, as they do for axe's rules.
 """
 
@@ -293,7 +293,7 @@ def missing_parts(page, name):
 
 
 def wrong_on(page, name, language, by_hand):
-    """What is wrong on the page: wide, as narrow as a phone, and with everything opened.
+    """What is wrong on the page: as it opens, and with all of it opened, on a phone and wide.
 
     With `by_hand` its sliders and quiz are tried, else all of axe's rules.
     """
@@ -310,19 +310,19 @@ def wrong_on(page, name, language, by_hand):
         "width": wider_than_the_screen(page),
         "parts": missing_parts(page, name),
         "sliders": sliders_that_fail(page) if by_hand else [],
+        "quiz": choices_that_fail(page) if by_hand else [],
     }
+    # As after a reader has opened every box, folded cell and quiz choice; what opens is measured,
+    # and may become a stop of the Tab key.
+    page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
     resize(page, "phone")  # all that loads late has loaded
     wrong |= {
         "phone, width": wider_than_the_screen(page),
+        "phone, cut off": cut_off(page),
         "phone, stretched": stretched_pictures(page),
+        "phone, formulas": cut_formulas(page),
         "phone, keyboard": unreachable_by_keyboard(page),
-        "phone, quiz": choices_that_fail(page) if by_hand else [],
     }
-    # As after a reader has opened every box, folded cell and quiz choice.
-    page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
-    draw(page)  # what opened is measured, and may become a stop of the Tab key
-    wrong |= {"phone, all open": wider_than_the_screen(page), "phone, cut off": cut_off(page)}
-    wrong["phone, formulas"] = cut_formulas(page)
     resize(page, "wide")
     wrong["all open"] = wider_than_the_screen(page)
     if name != "00_welcome":  # whose slider has half a page
