@@ -1,8 +1,8 @@
 """Every page, as a reader meets it: both languages, wide and phone, light and dark.
 
 Opening a page takes seconds, so each is opened once in each language, and all checks look at it,
-wide and as narrow as a phone. A check returns what is wrong. What a slider or a quiz
-does is the same in both languages: there the languages take turns, as they do for axe's rules.
+wide and as narrow as a phone. A check returns what is wrong. What a slider or a quiz does is the
+same in both languages: there the languages take turns, as they do for axe's rules.
 """
 
 import json

@@ -18,16 +18,15 @@ SOLVED = f"{FIRST.solution_source}\n\n{FIRST.check_line}"
 
 
 def test_hostile_answers_get_their_message(open_page):
-    """Every other one, and all whose message is the page's own; without a page all are tried."""
     page = open_page(f"en/{PAGE}")
-    told, tried = {}, [h for n, h in enumerate(HOSTILE) if n % 2 == 0 or h[0] in IN_THE_PAGE]
-    for number, (name, cell, *expected) in enumerate(tried, start=1):
+    told = {}
+    for number, (name, cell, *expected) in enumerate(HOSTILE, start=1):
         mistake, says = IN_THE_PAGE.get(name, expected)
         write(page, FIRST, cell)
         said = run(page, FIRST)["mistake"] or None
         if said != mistake or says not in answer(page, FIRST):
             told[name] = (said, answer(page, FIRST)[:200])
-        if number % 5 and number < len(tried):
+        if number % 5 and number < len(HOSTILE):
             continue
         write(page, FIRST, SOLVED)
         assert run(page, FIRST)["state"] == "passed", f"by {name} or the four before it"

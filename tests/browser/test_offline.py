@@ -81,9 +81,10 @@ class PlainHandler(QuietHandler):
     extensions_map = {".html": "text/html", ".js": "text/javascript"}  # noqa: RUF012
 
 
-def test_from_a_server(unpacked, open_offline):
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_from_a_server(unpacked, open_offline, language):
     with served(unpacked, PlainHandler) as site:  # no server knows less
-        page = open_offline(f"{site}/ko/{CHAPTER}")
+        page = open_offline(f"{site}/{language}/{CHAPTER}")
         see_equations(page)
         move_slider(page)
         exercise = EXERCISES[0]
@@ -93,9 +94,9 @@ def test_from_a_server(unpacked, open_offline):
         assert (page.asked, page.complaints.found) == ([], [])
 
 
-def test_straight_from_disk(unpacked, open_offline):
-    """In English, then in Korean."""
-    page = open_offline((unpacked / "en" / CHAPTER).as_uri())
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_straight_from_disk(unpacked, open_offline, language):
+    page = open_offline((unpacked / language / CHAPTER).as_uri())
     see_equations(page)
     move_slider(page)
     needs = card(page, EXERCISES[0]).locator(".exercise-answer")
