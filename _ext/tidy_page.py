@@ -11,6 +11,7 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.transforms import SphinxTransform
+from sphinx.transforms.post_transforms import SphinxPostTransform
 
 IMAGE = re.compile(r"<img ([^>]*?) ?/?>")
 # Names, punctuation and spaces of code: both themes colour them as they do the box they are in.
@@ -69,6 +70,38 @@ class KeepTogether(SphinxTransform):
                 kept = WORD_JOINER + kept
             if kept != text:
                 text.parent.replace(text, nodes.Text(kept))
+
+
+class FoldTogether(SphinxPostTransform):
+    """Folded cells in a row are one fold, so that a reader meets one "Show code" and not four."""
+
+    default_priority = 190  # before MyST-NB folds, at 199
+
+    def run(self, **kwargs: object) -> None:
+        for cell in list(self.document.findall(nodes.container)):
+            after = cell.next_node(descend=False, siblings=True)
+            if prints_nothing(cell) and folds_code(after):
+                after[0].insert(0, cell[0].children)
+            elif all_is_folded(cell) and all_is_folded(after):
+                after.insert(0, cell.children)
+                after["hide_mode"] = "all"
+            else:
+                continue
+            cell.parent.remove(cell)
+
+
+def all_is_folded(node: nodes.Node | None) -> bool:
+    return prints_nothing(node) or (
+        isinstance(node, nodes.container) and node.get("hide_mode") == "all"
+    )
+
+
+def prints_nothing(node: nodes.Node | None) -> bool:
+    return folds_code(node) and len(node) == 1
+
+
+def folds_code(node: nodes.Node | None) -> bool:
+    return isinstance(node, nodes.container) and node.get("hide_mode") == "input"
 
 
 def drop_listed_scripts(app: Sphinx, config: Config) -> None:
@@ -137,6 +170,7 @@ def drop_scripts(app: Sphinx, pagename: str, template: str, context: dict, doctr
 def setup(app: Sphinx) -> dict:
     app.add_config_value("machinery", machinery(), "env")
     app.add_transform(KeepTogether)
+    app.add_post_transform(FoldTogether)
     app.connect("config-inited", drop_listed_scripts)
     app.connect("doctree-read", label_sections, priority=100)  # before the contents are collected
     app.connect("html-page-context", add_scripts)

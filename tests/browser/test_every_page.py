@@ -199,6 +199,37 @@ def cut_off(page):
     )
 
 
+def folds_in_a_row(page):
+    """One "Show code" says as much as four."""
+    return page.evaluate(
+        """() => {
+          const allFolded = cell =>
+            cell.children.length === 1 && cell.firstElementChild.matches("details.hide");
+          return [...document.querySelectorAll("div.cell + div.cell")]
+            .filter(cell => allFolded(cell) && allFolded(cell.previousElementSibling))
+            .map(cell => cell.textContent.slice(0, 120));
+        }"""
+    )
+
+
+def clipped(page):
+    """What a box hides of what reaches out of it, nobody can scroll to."""
+    return page.evaluate(
+        """() => {
+          const cuts = e => getComputedStyle(e).overflowX !== "visible";
+          const blocks = "pre, table, img, p, li, dl";
+          return [...document.querySelectorAll("article")].flatMap(article =>
+            [...article.querySelectorAll(blocks)].filter(e => e.checkVisibility()).filter(e => {
+              let box = e.parentElement;
+              while (box !== article && !cuts(box)) box = box.parentElement;
+              if (getComputedStyle(box).overflowX !== "hidden") return false;
+              const [inner, outer] = [e.getBoundingClientRect(), box.getBoundingClientRect()];
+              return inner.left < outer.left - 1 || inner.right > outer.right + 1;
+            })).map(e => e.outerHTML.slice(0, 120));
+        }"""
+    )
+
+
 def serious_for_axe(page, only=None):
     # Half of axe's time goes to code and formulas, whose pieces are all alike: it gets twenty
     # formulas, one word of each colour and the first letters of the plain words of each block.
@@ -304,6 +335,7 @@ def wrong_on(page, name, language, by_hand):
         "units": numbers_without_their_unit(page),
         "pictures": pictures_without_words(page),
         "blurred": blurred_pictures(page),
+        "folds": folds_in_a_row(page),
         "words": words_of_the_other_language(page, language),
         "code words": marked_words_that_look_plain(page),
         "keyboard": unreachable_by_keyboard(page),
@@ -319,12 +351,13 @@ def wrong_on(page, name, language, by_hand):
     wrong |= {
         "phone, width": wider_than_the_screen(page),
         "phone, cut off": cut_off(page),
+        "phone, clipped": clipped(page),
         "phone, stretched": stretched_pictures(page),
         "phone, formulas": cut_formulas(page),
         "phone, keyboard": unreachable_by_keyboard(page),
     }
     resize(page, "wide")
-    wrong["all open"] = wider_than_the_screen(page)
+    wrong |= {"all open": wider_than_the_screen(page), "clipped": clipped(page)}
     if name != "00_welcome":  # whose slider has half a page
         wrong["code"] = code_wider_than_its_box(page)
     # What a theme can spoil is contrast; all else is looked at in one of them.
