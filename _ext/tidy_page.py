@@ -80,7 +80,7 @@ class FoldTogether(SphinxPostTransform):
     def run(self, **kwargs: object) -> None:
         for cell in list(self.document.findall(nodes.container)):
             after = cell.next_node(descend=False, siblings=True)
-            if prints_nothing(cell) and folds_code(after):
+            if prints_nothing(cell) and hide_mode(after) == "input":
                 after[0].insert(0, cell[0].children)
             elif all_is_folded(cell) and all_is_folded(after):
                 after.insert(0, cell.children)
@@ -91,17 +91,16 @@ class FoldTogether(SphinxPostTransform):
 
 
 def all_is_folded(node: nodes.Node | None) -> bool:
-    return prints_nothing(node) or (
-        isinstance(node, nodes.container) and node.get("hide_mode") == "all"
-    )
+    return prints_nothing(node) or hide_mode(node) == "all"
 
 
 def prints_nothing(node: nodes.Node | None) -> bool:
-    return folds_code(node) and len(node) == 1
+    return hide_mode(node) in ("input", "all") and len(node) == 1
 
 
-def folds_code(node: nodes.Node | None) -> bool:
-    return isinstance(node, nodes.container) and node.get("hide_mode") == "input"
+def hide_mode(node: nodes.Node | None) -> str | None:
+    """What MyST-NB folds of a notebook's cell: "input", or "all" of it."""
+    return node.get("hide_mode") if isinstance(node, nodes.container) else None
 
 
 def drop_listed_scripts(app: Sphinx, config: Config) -> None:

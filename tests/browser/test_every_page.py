@@ -213,19 +213,21 @@ def folds_in_a_row(page):
 
 
 def clipped(page):
-    """What a box hides of what reaches out of it, nobody can scroll to."""
+    """Where a box ends that what is in it does not: on the left nobody can scroll to it."""
     return page.evaluate(
         """() => {
-          const cuts = e => getComputedStyle(e).overflowX !== "visible";
-          const blocks = "pre, table, img, p, li, dl";
-          return [...document.querySelectorAll("article")].flatMap(article =>
-            [...article.querySelectorAll(blocks)].filter(e => e.checkVisibility()).filter(e => {
+          const overflow = box => getComputedStyle(box).overflowX;
+          return [...document.querySelectorAll("article :is(pre, table, img, p, li, dl)")]
+            .filter(e => e.checkVisibility()).flatMap(e => {
               let box = e.parentElement;
-              while (box !== article && !cuts(box)) box = box.parentElement;
-              if (getComputedStyle(box).overflowX !== "hidden") return false;
+              while (box.tagName !== "ARTICLE" && overflow(box) === "visible")
+                box = box.parentElement;
               const [inner, outer] = [e.getBoundingClientRect(), box.getBoundingClientRect()];
-              return inner.left < outer.left - 1 || inner.right > outer.right + 1;
-            })).map(e => e.outerHTML.slice(0, 120));
+              const left = outer.left - inner.left - box.scrollLeft;
+              const right = overflow(box) === "hidden" ? inner.right - outer.right : 0;
+              return Math.max(left, right) > 1
+                ? [`${left} and ${right} px, ${box.className}: ${e.outerHTML.slice(0, 120)}`] : [];
+            });
         }"""
     )
 
