@@ -1,8 +1,8 @@
-"""Every page, as a reader meets it: both languages, wide and phone, light and dark.
+"""Every page, as a reader meets it: both languages, wide and narrow, light and dark.
 
 Opening a page takes seconds, so each is opened once in each language, and all checks look at it,
-wide and as narrow as a phone. A check returns what is wrong. What a slider or a quiz does is the
-same in both languages: there the languages take turns, as they do for axe's rules.
+wide and as narrow as the smallest phone. A check returns what is wrong. What a slider or a quiz
+does is the same in both languages: there the languages take turns, as they do for axe's rules.
 """
 
 import json
@@ -326,9 +326,9 @@ def missing_parts(page, name):
 
 
 def wrong_on(page, name, language, by_hand):
-    """What is wrong on the page: as it opens, and with all of it opened, on a phone and wide.
+    """What is wrong on the page: as it opens, and with all of it opened, narrow and wide.
 
-    With `by_hand` its sliders and quiz are tried, else all of axe's rules.
+    With `by_hand` its sliders and quiz are tried, and wide is a tablet; else all of axe's rules.
     """
     scroll_through(page)
     draw(page)
@@ -349,16 +349,16 @@ def wrong_on(page, name, language, by_hand):
     # As after a reader has opened every box, folded cell and quiz choice; what opens is measured,
     # and may become a stop of the Tab key.
     page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
-    resize(page, "phone")  # all that loads late has loaded
+    resize(page, "narrow")  # all that loads late has loaded
     wrong |= {
-        "phone, width": wider_than_the_screen(page),
-        "phone, cut off": cut_off(page),
-        "phone, clipped": clipped(page),
-        "phone, stretched": stretched_pictures(page),
-        "phone, formulas": cut_formulas(page),
-        "phone, keyboard": unreachable_by_keyboard(page),
+        "narrow, width": wider_than_the_screen(page),
+        "narrow, cut off": cut_off(page),
+        "narrow, clipped": clipped(page),
+        "narrow, stretched": stretched_pictures(page),
+        "narrow, formulas": cut_formulas(page),
+        "narrow, keyboard": unreachable_by_keyboard(page),
     }
-    resize(page, "wide")
+    resize(page, "tablet" if by_hand else "wide")
     wrong |= {"all open": wider_than_the_screen(page), "clipped": clipped(page)}
     if name != "00_welcome":  # whose slider has half a page
         wrong["code"] = code_wider_than_its_box(page)
