@@ -8,6 +8,7 @@ this file and does both. A section is also found by the terms that the book's in
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +41,11 @@ def text_of(node: nodes.Node) -> Iterator[str]:
             yield " "
 
 
+def one_line(text: str) -> str:
+    """With its no-break spaces: they hold a number and its unit together, in results too."""
+    return re.sub("[ \n\t]+", " ", text).strip()
+
+
 def collect_sections(app: Sphinx, doctree: nodes.document) -> None:
     """[id, title, words, terms of the index] of each section. The first is the page itself."""
     sections = []
@@ -50,7 +56,7 @@ def collect_sections(app: Sphinx, doctree: nodes.document) -> None:
         title = section.next_node(nodes.title)
         label = section["ids"][0]
         listed = "; ".join(terms.get(label, []))
-        sections.append([label, " ".join(title.astext().split()), " ".join(words.split()), listed])
+        sections.append([label, one_line(title.astext()), one_line(words), listed])
     app.env.metadata[app.env.docname]["search_sections"] = sections
 
 

@@ -32,6 +32,12 @@ const bookSearch = (() => {
     "에도|으로|로는|부터|까지|보다|처럼|마다|이나|이란|란|은|는|이|가|을|를|의|에|와|과|도|만|로|나|요|면|던|지|고)$");
   const GREEK = { α: "alpha", β: "beta", γ: "gamma", ε: "epsilon", η: "eta", λ: "lambda", μ: "mu", σ: "sigma",
     감마: "gamma", 베타: "beta", 엡실론: "epsilon", 람다: "lambda", 시그마: "sigma" };
+  // English words in Hangul, for which this book has Korean ones.
+  const LOANWORDS = { 노멀라이제이션: "정규화", 노말라이제이션: "정규화", 배치놈: "배치정규화", 레귤러라이제이션: "규제",
+    그래디언트: "기울기", 그레이디언트: "기울기", 그라디언트: "기울기", 백프로파게이션: "역전파", 컨볼루션: "합성곱",
+    레이어: "층", 러닝레이트: "학습률", "러닝 레이트": "학습률", 웨이트: "가중치", 디케이: "감쇠", 바이어스: "편향",
+    오버피팅: "과적합", 인퍼런스: "추론", 트레이닝: "학습", 피처: "특성", 피쳐: "특성", 모멘텀: "momentum" };
+  const LOANWORD = new RegExp(Object.keys(LOANWORDS).join("|"), "g");
   const COMMON = new Set(["무엇", "어떻", "어떤", "하나", "있을", "있나", "때", "것", "수", "왜", "할", "한", "그", "이"]);
 
   function keys(word) {
@@ -51,7 +57,8 @@ const bookSearch = (() => {
   let stemmer;
   const known = new Map();
   function keysOf(text) {
-    return [...text.normalize("NFKC").matchAll(WORD)].flatMap(([word]) => {
+    const ours = text.normalize("NFKC").replace(LOANWORD, loan => LOANWORDS[loan]);
+    return [...ours.matchAll(WORD)].flatMap(([word]) => {
       if (!known.has(word)) known.set(word, keys(word));
       return known.get(word);
     });
