@@ -146,7 +146,7 @@ def use(answer, forward, backward, rng):
     if error is None:
         return None
     if np.size(error) != 1 or np.asarray(error).dtype.kind not in "iuf":  # an array of one will do
-        raise TypeError(f"the answer should be one number, not {type(error).__name__}")
+        return f"type(error) is {type(error).__name__}"
     error = np.asarray(error).item()
     if error < 1e-7:
         return "error < 1e-7"
@@ -365,3 +365,12 @@ def combined(
         beta=0.0 if gamma_all_one else None,
         compared=compared,
     )
+
+
+@exercise.mistake(
+    ko="오차 셋을 모두 돌려주었습니다. 필요한 것은 수 하나입니다. 가장 큰 것만 돌려주세요.",
+    en="All three errors are returned. One number is asked for: return the largest alone.",
+    collected=[tuple, list, np.array],
+)
+def returns_all_three(forward, backward, rng, collected=tuple):
+    return check_with(forward, backward, rng, summary=collected)
