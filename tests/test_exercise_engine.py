@@ -675,6 +675,15 @@ def test_differing_places_are_marked():
     assert "<mark>" not in check("standardize", lambda x: -standardize(x))._repr_html_()
 
 
+def test_what_is_compared_stays_together():
+    html = check("standardize", lambda x: -standardize(x))._repr_html_()
+    inputs, compared = html.split('<div class="check-compared">')
+    figures = [part.count("<figure>") for part in (inputs, compared.split("</figure></div>")[0])]
+    assert figures == [1, 2] and "yours" in compared and "expected" in compared
+    crashed = check("standardize", lambda x: x.nothing)._repr_html_()
+    assert "check-compared" not in crashed and "expected" in crashed
+
+
 def test_result_escapes_what_the_reader_wrote():
     result = check("standardize", lambda x: print("<i>") or "<script>alert(1)</script>")
     assert "<script>" not in result._repr_html_() and "<i>" not in result._repr_html_()

@@ -49,16 +49,21 @@ class Result:
 
     def _repr_html_(self) -> str:
         verdict = messages.VERDICTS[self.state].html()
-        example = "".join(
+        figures = [
             f"<figure><figcaption>{label.html()}</figcaption><pre>{shown.html}</pre></figure>"
             for label, shown in self.example
-        )
+        ]
+        labels = [label for label, _ in self.example]
+        if messages.YOURS in labels:  # it and the expected one stay side by side
+            yours = labels.index(messages.YOURS)
+            compared = "".join(figures[yours : yours + 2])
+            figures[yours : yours + 2] = [f'<div class="check-compared">{compared}</div>']
         note = f'<div class="check-note">{self.note.html()}</div>' if self.note else ""
         return (
             f'<div class="check check-{self.state}">'
             f'<strong class="check-verdict">{verdict}</strong>'
             f'<div class="check-message">{self.text.html()}</div>'
-            f'<div class="check-example">{example}</div>{note}</div>'
+            f'<div class="check-example">{"".join(figures)}</div>{note}</div>'
         )
 
 
