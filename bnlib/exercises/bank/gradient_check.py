@@ -370,7 +370,8 @@ def combined(
 @exercise.mistake(
     ko="오차 셋을 모두 돌려주었습니다. 필요한 것은 수 하나입니다. 가장 큰 것만 돌려주세요.",
     en="All three errors are returned. One number is asked for: return the largest alone.",
-    collected=[tuple, list, np.array],
+    kind=["tuple", "list", "array"],
 )
-def returns_all_three(forward, backward, rng, collected=tuple):
+def returns_all_three(forward, backward, rng, kind="tuple"):
+    collected = {"tuple": tuple, "list": list, "array": np.array}[kind]
     return check_with(forward, backward, rng, summary=collected)
