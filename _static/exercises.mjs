@@ -108,6 +108,25 @@ function colours({ HighlightStyle, defaultHighlightStyle }) {
   return HighlightStyle.define(specs);
 }
 
+// Where a line is broken, it goes on a little right of its own first letter. Indentation has a meaning
+// here, and at the margin the rest would look like a new statement.
+function hangingIndent({ Decoration, ViewPlugin }) {
+  const hang = line => {
+    const indent = line.text.match(/^ */)[0].length;
+    return Decoration.line({ attributes: { style: `--hang: ${indent + 2}ch` } }).range(line.from);
+  };
+  const hung = ({ state, visibleRanges }) => Decoration.set(visibleRanges.flatMap(({ from, to }) => {
+    const [first, last] = [from, to].map(place => state.doc.lineAt(place).number);
+    return Array.from({ length: last - first + 1 }, (_, i) => hang(state.doc.line(first + i)));
+  }));
+  return ViewPlugin.define(view => ({
+    decorations: hung(view),
+    update(change) {
+      if (change.docChanged || change.viewportChanged) this.decorations = hung(change.view);
+    },
+  }), { decorations: plugin => plugin.decorations });
+}
+
 // --- a card
 
 class Card {
@@ -178,6 +197,7 @@ class Card {
         view.keymap.of(keys),
         basicSetup,
         EditorView.lineWrapping,
+        hangingIndent(view),
         language.syntaxHighlighting(colours(language)),
         pythonLanguage(),
         language.indentUnit.of("    "),

@@ -207,6 +207,25 @@ def test_hints_come_one_by_one_and_the_solution_on_demand(open_page):
     expect(solution).to_have_text(FIRST.solution_source)
 
 
+def test_a_broken_line_goes_on_right_of_its_first_letter(open_page):
+    """At the margin the rest of a line would look like a new statement."""
+    page = open_page(f"en/{PAGE}", "phone")
+    write(page, FIRST, f"if True:\n    total = {' + '.join(['number'] * 20)}\n    more = 1")
+    rows = """line => {
+      const range = document.createRange();
+      range.selectNodeContents(line);
+      const starts = {};
+      for (const { left, bottom } of range.getClientRects())
+        starts[Math.round(bottom)] = Math.min(left, starts[Math.round(bottom)] ?? Infinity);
+      return Object.values(starts);
+    }"""
+    lines = editor(page, FIRST).locator(".cm-line")
+    (margin,), (long, rest, *_), (short,) = (lines.nth(n).evaluate(rows) for n in range(3))
+    letter = 0.6 * lines.first.evaluate("line => parseFloat(getComputedStyle(line).fontSize)")
+    assert long == short == margin  # where the four spaces begin
+    assert rest - margin == pytest.approx(6 * letter, rel=0.1)
+
+
 def test_statement_and_solution_without_javascript(open_page):
     page = open_page(f"en/{PAGE}", java_script_enabled=False)
     this = card(page, FIRST)
