@@ -19,6 +19,7 @@ PLAIN_WORD = re.compile(r'<span class="(?:n|nn|nx|p|pm|w)">([^<]*)</span>')
 VIEWPORT = re.compile(r'<meta name="viewport"[^>]*>\n?')
 BEFORE_UNIT = re.compile(r"(?<=\d) (?=%|(?:ms|kB|MB|GB)\b)")
 BEFORE_DOTS = re.compile(r" (?=[●○]{3}$)")  # how hard an exercise is, after its title
+IN_EXPONENT = re.compile(r"(?<=\de-)(?=\d)")  # 1e-7
 BEFORE_PARTICLE = re.compile(r"(?<=[)\]%”’])(?=[가-힣])")
 ENDING = re.compile(r"[가-힣,.;:!?)][^\s(]{0,5}")
 SHORT_FORMULA = 40  # characters of LaTeX: with what follows it still fits on a phone
@@ -42,8 +43,9 @@ def label_sections(app: Sphinx, doctree: nodes.document) -> None:
 
 
 class KeepTogether(SphinxTransform):
-    """No line ends between a number and its unit, or between a reference, a parenthesis or a short
-    formula and the particle or the full stop after it, where browsers break Korean.
+    """No line ends between a number and its unit, inside 1e-7, or between a reference, a
+    parenthesis or a short formula and the particle or the full stop after it, where browsers break
+    Korean.
     """
 
     default_priority = 840  # before Sphinx notes the titles that references show
@@ -54,7 +56,7 @@ class KeepTogether(SphinxTransform):
             if isinstance(text.parent, self.as_written):
                 continue
             kept = BEFORE_DOTS.sub(NO_BREAK_SPACE, BEFORE_UNIT.sub(NO_BREAK_SPACE, text))
-            kept = BEFORE_PARTICLE.sub(WORD_JOINER, kept)
+            kept = BEFORE_PARTICLE.sub(WORD_JOINER, IN_EXPONENT.sub(WORD_JOINER, kept))
             place = text.parent.index(text)
             before = text.parent[place - 1] if place else nodes.Text("")
             ending = ENDING.match(kept)
@@ -70,6 +72,24 @@ class KeepTogether(SphinxTransform):
                 kept = WORD_JOINER + kept
             if kept != text:
                 text.parent.replace(text, nodes.Text(kept))
+
+
+class OneParenthesis(SphinxTransform):
+    """A number of an equation brings its parentheses: in ours it would stand as ((5.25))."""
+
+    default_priority = 835  # before words are joined to them
+
+    def apply(self) -> None:
+        for reference in list(self.document.findall(addnodes.pending_xref)):
+            around = reference.parent
+            place = around.index(reference)
+            if reference.get("reftype") != "eq" or not 0 < place < len(around) - 1:
+                continue
+            before, after = around[place - 1], around[place + 1]
+            texts = isinstance(before, nodes.Text) and isinstance(after, nodes.Text)
+            if texts and before.endswith("(") and after.startswith(")"):
+                around.replace(before, nodes.Text(before[:-1]))
+                around.replace(after, nodes.Text(after[1:]))
 
 
 class FoldTogether(SphinxPostTransform):
@@ -169,6 +189,7 @@ def drop_scripts(app: Sphinx, pagename: str, template: str, context: dict, doctr
 def setup(app: Sphinx) -> dict:
     app.add_config_value("machinery", machinery(), "env")
     app.add_transform(KeepTogether)
+    app.add_transform(OneParenthesis)
     app.add_post_transform(FoldTogether)
     app.connect("config-inited", drop_listed_scripts)
     app.connect("doctree-read", label_sections, priority=100)  # before the contents are collected

@@ -6,6 +6,7 @@ does is the same in both languages: there the languages take turns, as they do f
 """
 
 import json
+import re
 
 import cdn
 import pytest
@@ -111,20 +112,26 @@ def cut_formulas(page):
     )
 
 
-def numbers_without_their_unit(page):
-    """A line may not end between them."""
+def numbers_that_may_break(page):
+    """A line may not end between a number and its unit, nor inside 1e-7."""
     return page.evaluate(
         r"""() => {
           const found = [];
           const texts = document.createTreeWalker(document.body, 4);
           while (texts.nextNode()) {
             const { data, parentElement } = texts.currentNode;
-            if (/\d %/.test(data) && !parentElement.closest("code, pre, script, svg, .exercise"))
-              found.push(data);
+            const code = parentElement.closest("code, pre, script, svg, .exercise");
+            if (/\d %|\de-\d/.test(data) && !code) found.push(data);
           }
           return found;
         }"""
     )
+
+
+def doubled_parentheses(page):
+    """An equation's number brings its own."""
+    words = page.locator("article").inner_text()
+    return re.findall("[(][(][0-9.]+[)]\u2060?[)]", words)
 
 
 def pictures_without_words(page):
@@ -334,7 +341,8 @@ def wrong_on(page, name, language, by_hand):
     draw(page)
     wrong = {
         "formulas": broken_formulas(page),
-        "units": numbers_without_their_unit(page),
+        "numbers": numbers_that_may_break(page),
+        "parentheses": doubled_parentheses(page),
         "pictures": pictures_without_words(page),
         "blurred": blurred_pictures(page),
         "folds": folds_in_a_row(page),
