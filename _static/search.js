@@ -30,13 +30,13 @@ const bookSearch = (() => {
   const ENDING = new RegExp("(?<=[가-힣]{2})(?:으로부터|에서는|으로는|이라는|이라고|이라면|에게서|하려면|합니까|입니다|" +
     "합니다|습니다|됩니다|입니까|습니까|하면|되면|하고|하는|해서|하기|한다|할까|될까|인가|일까|라는|라고|에서|에게|에는|" +
     "에도|으로|로는|부터|까지|보다|처럼|마다|이나|이란|란|은|는|이|가|을|를|의|에|와|과|도|만|로|나|요|면|던|지|고)$");
-  const GREEK = { α: "alpha", β: "beta", γ: "gamma", ε: "epsilon", η: "eta", λ: "lambda", μ: "mu", σ: "sigma",
-    감마: "gamma", 베타: "beta", 엡실론: "epsilon", 람다: "lambda", 시그마: "sigma" };
-  // English words in Hangul, for which this book has Korean ones.
+  const GREEK = { α: "alpha", β: "beta", γ: "gamma", ε: "epsilon", η: "eta", λ: "lambda", μ: "mu", σ: "sigma" };
+  // Letters and English words in Hangul, and what this book writes for them.
   const LOANWORDS = { 노멀라이제이션: "정규화", 노말라이제이션: "정규화", 배치놈: "배치정규화", 레귤러라이제이션: "규제",
     그래디언트: "기울기", 그레이디언트: "기울기", 그라디언트: "기울기", 백프로파게이션: "역전파", 컨볼루션: "합성곱",
     레이어: "층", 러닝레이트: "학습률", "러닝 레이트": "학습률", 웨이트: "가중치", 디케이: "감쇠", 바이어스: "편향",
-    오버피팅: "과적합", 인퍼런스: "추론", 트레이닝: "학습", 피처: "특성", 피쳐: "특성", 모멘텀: "momentum" };
+    오버피팅: "과적합", 인퍼런스: "추론", 트레이닝: "학습", 피처: "특성", 피쳐: "특성", 모멘텀: "momentum",
+    감마: "gamma", 베타: "beta", 엡실론: "epsilon", 람다: "lambda", 시그마: "sigma" };
   const LOANWORD = new RegExp(Object.keys(LOANWORDS).join("|"), "g");
   const COMMON = new Set(["무엇", "어떻", "어떤", "하나", "있을", "있나", "때", "것", "수", "왜", "할", "한", "그", "이"]);
 
@@ -44,7 +44,6 @@ const bookSearch = (() => {
     if (GREEK[word]) return [GREEK[word]];
     if (/[가-힣]/.test(word)) {
       const stem = word.replace(ENDING, "");
-      if (GREEK[stem]) return [GREEK[stem]];
       if (COMMON.has(stem)) return [];
       if (stem.length < 3) return [stem];
       return [...[...stem].slice(1).map((syllable, i) => stem[i] + syllable), stem];
@@ -56,9 +55,10 @@ const bookSearch = (() => {
 
   let stemmer;
   const known = new Map();
+  const wordsOf = text =>
+    text.normalize("NFKC").replace(LOANWORD, loan => LOANWORDS[loan]).match(WORD) ?? [];
   function keysOf(text) {
-    const ours = text.normalize("NFKC").replace(LOANWORD, loan => LOANWORDS[loan]);
-    return [...ours.matchAll(WORD)].flatMap(([word]) => {
+    return wordsOf(text).flatMap(word => {
       if (!known.has(word)) known.set(word, keys(word));
       return known.get(word);
     });
@@ -111,8 +111,7 @@ const bookSearch = (() => {
   // The best sections first. Each word of the query counts once, however many keys it has. A section
   // of a page that is about the query comes before a stray one, and one that holds it all first.
   function search(query) {
-    const asked = [...query.normalize("NFKC").matchAll(WORD)].map(([word]) => [...new Set(keysOf(word))])
-      .filter(keys => keys.length);
+    const asked = wordsOf(query).map(word => [...new Set(keysOf(word))]).filter(keys => keys.length);
     const total = (score, i) => asked.map(keys => score(i, keys) / Math.sqrt(keys.length));
     const pages = bookText.map((_, i) => total(scorePage, i).reduce((a, b) => a + b, 0));
     return sections.map((section, i) => {

@@ -335,7 +335,8 @@ def missing_parts(page, name):
 def wrong_on(page, name, language, by_hand):
     """What is wrong on the page: as it opens, and with all of it opened, narrow and wide.
 
-    With `by_hand` its sliders and quiz are tried, and wide is a tablet; else all of axe's rules.
+    With `by_hand` its sliders and quiz are tried, and it is seen on a tablet; else all of axe's
+    rules.
     """
     scroll_through(page)
     draw(page)
@@ -366,10 +367,14 @@ def wrong_on(page, name, language, by_hand):
         "narrow, formulas": cut_formulas(page),
         "narrow, keyboard": unreachable_by_keyboard(page),
     }
-    resize(page, "tablet" if by_hand else "wide")
-    wrong |= {"all open": wider_than_the_screen(page), "clipped": clipped(page)}
-    if name != "00_welcome":  # whose slider has half a page
-        wrong["code"] = code_wider_than_its_box(page)
+    for size in ("tablet", "wide") if by_hand else ("wide",):
+        resize(page, size)
+        wrong |= {
+            f"{size}, all open": wider_than_the_screen(page),
+            f"{size}, clipped": clipped(page),
+            # The first page's slider has half a page where it is wide.
+            f"{size}, code": code_wider_than_its_box(page) if name != "00_welcome" else [],
+        }
     # What a theme can spoil is contrast; all else is looked at in one of them.
     wrong["axe"] = serious_for_axe(page, only=["color-contrast"] if by_hand else None)
     wrong["complaints"] = page.complaints.found

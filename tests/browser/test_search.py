@@ -34,6 +34,22 @@ def test_the_right_page_is_first(open_page, capsys, language):
     assert page.complaints.found == []
 
 
+def test_a_word_in_hangul_finds_what_the_books_own_word_finds(open_page):
+    page = open_page("ko/search.html")
+    for said, ours in [
+        ("러닝 레이트를", "학습률을"),
+        ("레이어노멀라이제이션", "층정규화"),
+        ("그래디언트가", "기울기가"),
+        ("감마와 베타는", "γ와 β는"),
+    ]:
+        found = page.evaluate(
+            "queries => Promise.all(queries.map(async q =>"
+            " (await bookSearch(q, '')).slice(0, 5).map(result => result.address)))",
+            [said, ours],
+        )
+        assert len(found[0]) == 5 and found[0] == found[1], said
+
+
 @pytest.mark.parametrize("size", ["wide", "phone"])
 @pytest.mark.parametrize(
     ("language", "query", "word"), [("ko", "화이트닝을", "화이트닝"), ("en", "whitened", "hiten")]

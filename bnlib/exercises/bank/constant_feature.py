@@ -130,10 +130,10 @@ def judges_by_the_size(
 
 
 @exercise.mistake(
-    ko="상수 열은 0이 되었습니다. 그런데 모든 열의 표준편차에 작은 수를 더했습니다. "
-    "표준편차가 1e-9인 열도 정상인 열입니다. 결과에서 그 열의 표준편차를 재 보세요.",
-    en="The constant column is 0 now, but a small number is added to every standard deviation. "
-    "A column with a standard deviation of 1e-9 is a good column: measure its spread in the result.",
+    ko="모든 열의 표준편차에 작은 수를 더했습니다. 표준편차가 1e-100인 열도 변하는 열입니다. "
+    "결과에서 그 열의 표준편차를 재 보세요.",
+    en="A small number is added to every standard deviation. A column with a standard deviation of "
+    "1e-100 changes, too: measure its spread in the result.",
     small=SMALL_NUMBERS,
 )
 def adds_a_small_number(x, small=1e-8):
@@ -152,11 +152,10 @@ def adds_eps_to_the_variance(x, small=1e-5):
 
 
 @exercise.mistake(
-    ko="상수 열은 0이 되었습니다. 그런데 표준편차가 어떤 수보다 작으면 그 수로 나누었습니다. "
-    "표준편차가 1e-9인 열도 정상인 열입니다. 결과에서 그 열의 표준편차를 재 보세요.",
-    en="The constant column is 0 now, but where a standard deviation is below some number you divide by "
-    "that number. A column with a standard deviation of 1e-9 is a good column: measure its spread in "
-    "the result.",
+    ko="표준편차가 어떤 수보다 작으면 그 수로 나누었습니다. 표준편차가 1e-100인 열도 변하는 열입니다. "
+    "결과에서 그 열의 표준편차를 재 보세요.",
+    en="Where a standard deviation is below some number, you divide by that number. A column with a "
+    "standard deviation of 1e-100 changes, too: measure its spread in the result.",
     # From 1e-6 up it looks like an eps added to the variance.
     small=[small for small in SMALL_NUMBERS if small < 1e-6],
 )
