@@ -93,3 +93,17 @@ THEME_KO = {
     "On this page": "이 쪽의 차례",
     "Read the Docs": "차례",
 }
+
+# What a caption says of panels side by side, and what is true of them on a phone.
+STACKED = {
+    "왼쪽": "위쪽",
+    "오른쪽": "아래쪽",
+    "left": "top",
+    "right": "bottom",
+    "Left": "Top",
+    "Right": "Bottom",
+    "on the left": "at the top",
+    "on the right": "at the bottom",
+    "On the right": "At the bottom",
+    "From the left": "From the top",
+}

@@ -10,8 +10,11 @@ from IPython import get_ipython
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from bnlib._narrow import narrowed
+
 SHARPNESS = 2  # pixels of a picture to one of the page: the screens of phones and laptops show them
 CSS_DPI = 96  # a page's pixels are this small by definition
+NARROW = "application/vnd.bnlib.narrow+"  # and png or jpeg: the kind of a picture for phones
 OF_A_PHOTOGRAPH = 20_000  # colours or more; a drawing has some thousands, from the edges of lines
 
 
@@ -61,16 +64,29 @@ def _on_white(image: PIL.Image.Image) -> PIL.Image.Image:
 
 
 def _picture(figure: Figure, include=None, exclude=None) -> tuple[dict, dict] | None:
-    """What a notebook stores of a figure: a PNG, of photographs a JPEG, and the size to show."""
+    """What a notebook stores of a figure, and the sizes to show: a picture, and one for phones.
+
+    No frontend knows the second one's kind, so that a notebook shows the first; the book has both.
+    """
     if not figure.axes:
         return None
-    image = rasterize(figure, SHARPNESS * figure.dpi, crop=True)
+    data, sizes = {}, {}
+    for of_a_phone, drawn in ((False, figure), (True, narrowed(figure))):
+        if drawn:
+            kind, data_of_it, size = _packed(rasterize(drawn, SHARPNESS * drawn.dpi, crop=True))
+            kind = f"{NARROW}{kind}" if of_a_phone else f"image/{kind}"
+            data[kind], sizes[kind] = data_of_it, size
+    return data, sizes
+
+
+def _packed(image: PIL.Image.Image) -> tuple[str, bytes, dict]:
+    """As a PNG, a photograph as a JPEG: which of them, its bytes, and the size to show."""
     packed, density = io.BytesIO(), (SHARPNESS * CSS_DPI, SHARPNESS * CSS_DPI)
     if image.getcolors(OF_A_PHOTOGRAPH) is None:
-        kind = "image/jpeg"
-        _on_white(image).save(packed, "jpeg", quality=90, dpi=density)
+        kind = "jpeg"
+        _on_white(image).save(packed, kind, quality=90, dpi=density)
     else:
-        kind = "image/png"  # Pillow adds no version and no date
-        image.save(packed, "png", optimize=True, dpi=density)
+        kind = "png"  # Pillow adds no version and no date
+        image.save(packed, kind, optimize=True, dpi=density)
     width, height = (round(pixels / SHARPNESS) for pixels in image.size)
-    return {kind: packed.getvalue()}, {kind: {"width": width, "height": height}}
+    return kind, packed.getvalue(), {"width": width, "height": height}

@@ -58,13 +58,20 @@ def shared(text: str) -> dict[str, Counter]:
         "display equations": Counter("".join(m.split()) for m in DISPLAY_MATH.findall(text)),
         "formulas": Counter(INLINE_MATH.findall(DISPLAY_MATH.sub(" ", CODE.sub(" ", plain)))),
         "labels": Counter(a or b for a, b in LABEL.findall(text)),
-        "references": Counter(ROLE.findall(text)),
+        "references": Counter(map(one_reference, ROLE.findall(text))),
         "code": Counter(re.findall(r"`([^`\n]+)`", FENCED.sub(" ", plain))),
         "code blocks": Counter(re.sub(r" *#.*", "", m) for m in FENCED.findall(text)),
         "numbers": Counter(n.replace(",", "") for n in NUMBER.findall(words_only(text))),
         "boxes and choices": Counter(re.findall(r'class="([\w ]+)"', text)),
         "headings": Counter(re.findall(r"^(#+) ", CODE.sub(" ", plain), re.M)),
     }
+
+
+def one_reference(role_and_target: tuple[str, str]) -> tuple[str, str]:
+    """A side of a figure is a word of its language; all else is a label."""
+    role, target = role_and_target
+    sides = {"왼쪽": "left", "오른쪽": "right"}
+    return role, sides.get(target, target.lower().split()[-1]) if role == "side" else target
 
 
 def differences(ko: str, en: str) -> dict[str, tuple]:

@@ -21,6 +21,8 @@ import execute  # noqa: E402
 from bilingual import localize  # noqa: E402
 
 from bnlib import exercises  # noqa: E402
+from bnlib._narrow import WIDTH  # noqa: E402
+from bnlib.figures import NARROW, SHARPNESS  # noqa: E402
 
 
 def code_cells(path: Path) -> list[dict]:
@@ -86,7 +88,7 @@ def pictures(cell: dict) -> Iterator[tuple[str, PIL.Image.Image, dict]]:
     """The kind, the picture and the size to show it in."""
     for output in cell["outputs"]:
         for kind, data in output.get("data", {}).items():
-            if kind.startswith("image/"):
+            if kind.startswith(("image/", NARROW)):
                 picture = PIL.Image.open(io.BytesIO(base64.b64decode(data)))
                 yield kind, picture, output["metadata"][kind]
 
@@ -101,10 +103,21 @@ def test_figures_are_sharp_and_of_the_right_kind(path):
             assert abs(picture.height - 2 * shown["height"]) <= 1, cell["id"]
             assert round(picture.info["dpi"][0]) == 2 * 96
             kinds.add((kind, picture.mode))
-            if kind == "image/jpeg":
+            if kind.endswith("jpeg"):
                 assert "photograph" in cell["metadata"]["tags"], cell["id"]  # the dark theme asks
     assert ("image/png", "P") in kinds or not kinds
     assert (("image/jpeg", "RGB") in kinds) == ("layer_instance" in path.stem)
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+def test_figures_have_a_narrow_picture_for_phones_and_nothing_sticks_out_of_it(path):
+    """Graphs of `bnlib.flow` have none: their boxes are as broad as their numbers need."""
+    broadest = SHARPNESS * (120 * WIDTH + 20)  # at the book's 120 dots an inch, and a margin
+    for cell in code_cells(path):
+        drawn = {kind: picture for kind, picture, _ in pictures(cell)}
+        narrow = [kind for kind in drawn if kind.startswith(NARROW)]
+        assert len(narrow) == (len(drawn) > 0 and "flow.draw" not in "".join(cell["source"]))
+        assert all(drawn[kind].width < broadest for kind in narrow), cell["id"]
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)

@@ -162,6 +162,15 @@ def stretched_pictures(page):
     )
 
 
+def small_words(page):
+    """A phone has a figure's narrow picture, whose letters of 18 pixels become 10 or more here."""
+    return page.evaluate(
+        """[...document.querySelectorAll("article picture img")]
+          .filter(i => i.clientWidth < 0.55 * i.naturalWidth / 2)
+          .map(i => `${i.currentSrc} ${i.naturalWidth} in ${i.clientWidth}`)"""
+    )
+
+
 def words_of_the_other_language(page, language):
     """In the sliders, and on the buttons around the text."""
     other = "en" if language == "ko" else "ko"
@@ -324,7 +333,11 @@ def missing_parts(page, name):
     sliders = page.locator(".explorable").get_by_role("slider").count()
     choices = page.locator("section[id$=-quiz] details.choice").count()
     right = page.locator("section[id$=-quiz] details.choice.right").count()
+    pictures = page.locator("article picture > source + img").count()
+    narrow = len(re.findall('"application/vnd.bnlib.narrow[^"]*": "', SOURCES.get(name, "")))
     missing = []
+    if pictures != narrow:
+        missing.append(f"{narrow - pictures} pictures for phones")
     if name in WITH_SLIDERS and sliders < max(1, page.locator(".explorable").count()):
         missing.append(f"{sliders} sliders")
     if name in WITH_QUIZ and (choices < 15 or right != 5):
@@ -364,6 +377,7 @@ def wrong_on(page, name, language, by_hand):
         "narrow, cut off": cut_off(page),
         "narrow, clipped": clipped(page),
         "narrow, stretched": stretched_pictures(page),
+        "narrow, small": small_words(page),
         "narrow, formulas": cut_formulas(page),
         "narrow, keyboard": unreachable_by_keyboard(page),
     }

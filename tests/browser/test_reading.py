@@ -19,6 +19,23 @@ def test_a_line_of_korean_is_comfortable(open_page, size):
     assert width <= 45 and 1.65 <= line_height <= 1.85 and word_break == "keep-all"
 
 
+@pytest.mark.parametrize(
+    ("language", "left", "top"), [("ko", "왼쪽: 95 %", "위쪽: 95 %"), ("en", "Left: ", "Top: ")]
+)
+def test_a_phone_has_panels_under_one_another_and_captions_say_so(open_page, language, left, top):
+    shapes = {}
+    for size in ("wide", "phone"):
+        page = open_page(f"{language}/chapters/06_training.html", size)
+        figure = page.locator("#fig-training-rates")
+        image = figure.locator("img")
+        image.scroll_into_view_if_needed()
+        image.evaluate("i => i.decode()")
+        shapes[size] = image.evaluate("i => i.naturalWidth / i.naturalHeight")
+        caption = figure.locator("figcaption").inner_text().replace("\u00a0", " ")
+        assert (left in caption, top in caption) == ((True, False), (False, True))[size == "phone"]
+    assert shapes["wide"] > 1.5 > 1 > shapes["phone"]
+
+
 def test_no_line_starts_with_a_particle(open_page):
     """Browsers break Korean behind a parenthesis, a per cent sign or a formula."""
     page = open_page("ko/chapters/07_inference.html", "phone")
