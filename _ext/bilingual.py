@@ -17,11 +17,6 @@ from sphinx.errors import ExtensionError
 from sphinx.locale import translators
 from words import LANGUAGE_NAMES, THEME_KO, WORDS
 
-INSTALL = (
-    "try:\n    import bnlib\nexcept ImportError:\n"
-    '    %pip install --quiet "bnlib @ git+{url}@{branch}"'
-)
-
 
 def is_appendix(docname: str) -> bool:
     """Pages numbered from 90 up follow the chapters: lists and tables, nothing to run."""
@@ -142,42 +137,10 @@ def add_language_links(app: Sphinx, pagename: str, template: str, context: dict,
     )
 
 
-def write_downloads(app: Sphinx, error: Exception | None) -> None:
-    """Give the download button notebooks in the reader's language."""
-    if error or app.builder.format != "html":
-        return
-    for docname in app.env.found_docs:
-        path = Path(app.env.doc2path(docname))
-        target = Path(app.outdir, "_sources", docname + path.suffix)
-        if path.suffix == ".ipynb" and target.exists():
-            notebook = localize(stored_notebook(path), app.config.bilingual_lang)
-            install_where_missing(notebook, app.config.html_theme_options)
-            target.write_text(json.dumps(notebook, ensure_ascii=False, indent=1), "utf-8")
-
-
-def install_where_missing(notebook: dict, options: dict) -> None:
-    """A downloaded notebook can fetch bnlib itself once the repository has an address."""
-    if not options.get("repository_url"):
-        return
-    source = INSTALL.format(url=options["repository_url"], branch=options["repository_branch"])
-    notebook["cells"].insert(
-        0,
-        {
-            "id": "install-bnlib",
-            "cell_type": "code",
-            "metadata": {},
-            "source": source,
-            "execution_count": None,
-            "outputs": [],
-        },
-    )
-
-
 def setup(app: Sphinx) -> dict:
     app.add_config_value("bilingual_lang", "ko", "env")
     app.connect("config-inited", configure, priority=900)  # after the table of contents is read
     app.connect("builder-inited", translate_theme)
     app.connect("source-read", read_source, priority=100)
     app.connect("html-page-context", add_language_links, priority=100)  # before the theme's parts
-    app.connect("build-finished", write_downloads)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -2,7 +2,7 @@
 
 Binder builds from `requirements.txt` and opens the notebook of the repository, with both languages.
 Colab opens what the published branch holds for the download button: one language, and a first cell
-that installs bnlib (see bilingual.py).
+that fetches bnlib and the recorded runs (see reader_notebook.py).
 """
 
 from __future__ import annotations
