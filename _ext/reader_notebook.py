@@ -89,14 +89,10 @@ def cited(entry: Entry) -> str:
         for person in entry.persons["author"]
     ]
     names = f"{first} and {others[0]}" if len(others) == 1 else first + " et al." * bool(others)
-    words, fields = f"{names}, {entry.fields['year']}", entry.fields
-    for field, site in (
-        ("doi", "https://doi.org/"),
-        ("eprint", "https://arxiv.org/abs/"),
-        ("url", ""),
-    ):
-        if field in fields:
-            return f"[{words}]({site}{fields[field]})"
+    words = f"{names}, {entry.fields['year']}"
+    for field, site in READ_AT.items():
+        if field in entry.fields:
+            return f"[{words}]({site}{entry.fields[field]})"
     return words
 
 
@@ -118,14 +114,10 @@ def plain_cells(cells: list[dict], plain: Plain) -> Iterator[dict]:
 
 
 def without_narrow_picture(output: dict) -> dict:
-    shown = {
-        part: {
-            kind: value for kind, value in output[part].items() if not kind.startswith(FOR_PHONES)
-        }
-        for part in ("data", "metadata")
-        if part in output
-    }
-    return output | shown
+    shown = dict(output)
+    for part in {"data", "metadata"} & set(output):
+        shown[part] = {k: v for k, v in output[part].items() if not k.startswith(FOR_PHONES)}
+    return shown
 
 
 def fetching(options: dict) -> dict:

@@ -26,27 +26,30 @@ Panels = dict[tuple[int, int], list[Axes]]  # row and column in the grid: axes a
 def narrowed(figure: Figure) -> Figure | None:
     """A copy of the figure as a phone should show it.
 
-    None if it is no wider, if its axes were put where they are by hand, or if it cannot be copied.
+    None if it is no wider, if its axes were put where they are by hand, or if it cannot be copied
+    or laid out anew: a reader's figure may be anything, and is to be seen without this one.
     """
-    width, height = figure.get_size_inches()
-    if width <= WIDTH or not _panels(figure):
+    if figure.get_figwidth() <= WIDTH or not _panels(figure):
         return None
     try:
-        copy = pickle.loads(pickle.dumps(figure))
-    except (pickle.PicklingError, AttributeError, TypeError):  # a formatter that is a lambda, say
+        return _laid_out_anew(pickle.loads(pickle.dumps(figure)))
+    except Exception:  # of Matplotlib, or of whatever was hung on the figure
         return None
-    plt.close(copy)  # pyplot takes in what it unpickles
-    panels = _panels(copy)
+
+
+def _laid_out_anew(figure: Figure) -> Figure:
+    plt.close(figure)  # pyplot takes in what it unpickles
+    height, panels = figure.get_figheight(), _panels(figure)
     if not any(axes.get_aspect() == "auto" and axes.axison for axes in chain(*panels.values())):
         # Pictures keep their shape and their places; what they leave of the height is cut off.
-        copy.set_layout_engine("compressed")
+        figure.set_layout_engine("compressed")
     elif _have_columns(panels):
-        height *= _stack(copy, panels) * STACKED_HEIGHT
-    copy.set_size_inches(WIDTH, height)
-    for title, right_end in _titles(copy).items():
+        height *= _stack(figure, panels) * STACKED_HEIGHT
+    figure.set_size_inches(WIDTH, height)
+    for title, right_end in _titles(figure).items():
         height += _break_lines(title, right_end) * title.get_fontsize() * LINE_HEIGHT
-    copy.set_size_inches(WIDTH, height)
-    return copy
+    figure.set_size_inches(WIDTH, height)
+    return figure
 
 
 def _panels(figure: Figure) -> Panels:

@@ -110,14 +110,28 @@ def test_the_figure_itself_stays_as_it_is():
     assert figure.axes[0].get_title("left").count("\n") == 0
 
 
+class Unreadable:
+    """Is written, and fails when it is read again."""
+
+    def __reduce__(self):
+        return int, ("no number",)
+
+
+def with_something_hung_on_it():
+    figure, _ = curves(1, 1)
+    figure.note = Unreadable()
+    return figure
+
+
 @pytest.mark.parametrize(
     "draw",
     [
         lambda: plt.subplots(figsize=(3, 2))[0],
         lambda: plt.figure(figsize=(6, 3)).add_axes((0, 0, 1, 1)).figure,
         lambda: curves(1, 1)[1][0, 0].xaxis.set_major_formatter(lambda x, at: f"{x}") or plt.gcf(),
+        with_something_hung_on_it,
     ],
-    ids=["narrow already", "placed by hand", "cannot be copied"],
+    ids=["narrow already", "placed by hand", "cannot be copied", "copy fails"],
 )
 def test_some_figures_have_no_narrow_picture(draw):
     data, sizes = _picture(draw())
