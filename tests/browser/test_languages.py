@@ -2,7 +2,6 @@
 
 import re
 
-import nbformat
 import pytest
 from playwright.sync_api import expect
 
@@ -19,23 +18,6 @@ def test_sections_have_the_same_address_in_both_languages(site, name):
         )
     )
     assert korean == english and korean
-
-
-@pytest.mark.parametrize("language", ["ko", "en"])
-def test_downloaded_notebooks_are_plain_and_in_one_language(language):
-    for name in PAGES:
-        if name.startswith("9"):
-            continue
-        path = HTML / language / "_sources" / "chapters" / f"{name}.ipynb"
-        notebook = nbformat.read(path, as_version=4)
-        nbformat.validate(notebook)
-        for cell in notebook.cells:
-            assert {"ko", "en"}.isdisjoint({*cell.metadata.get("tags", [])} - {language})
-            if cell.cell_type == "markdown":
-                myst = re.search(
-                    r"\{\w+\}`|^\([\w-]+\)=|\$\$ *\([\w-]+\)|^(```|:::)\{", cell.source, re.M
-                )
-                assert myst is None, (name, cell.id, myst)
 
 
 def test_language_links_land_on_the_same_section(open_page):
