@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import yaml
-from bilingual import is_appendix, stored_notebook
+from bilingual import is_appendix, notebooks, stored_notebook
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
@@ -53,9 +53,8 @@ class FromFiles(SphinxDirective):
 
     def chapters(self) -> Iterator[Chapter]:
         """The book's chapters in order, without its appendices."""
-        for docname in sorted(self.env.found_docs):
-            path = Path(self.env.doc2path(docname))
-            if path.suffix != ".ipynb" or is_appendix(docname):
+        for docname, path in notebooks(self.env):
+            if is_appendix(docname):
                 continue
             other = "en" if self.language == "ko" else "ko"
             cells = [

@@ -8,11 +8,13 @@ The language is the Sphinx option `bilingual_lang`.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 from sphinx.locale import translators
 from words import LANGUAGE_NAMES, THEME_KO, WORDS
@@ -27,6 +29,14 @@ def is_appendix(docname: str) -> bool:
 def stored_notebook(path: Path) -> dict:
     """A notebook as it is stored. One build asks for it many times, and must not change it."""
     return json.loads(path.read_text("utf-8"))
+
+
+def notebooks(env: BuildEnvironment) -> Iterator[tuple[str, Path]]:
+    """Each page that is a notebook, in order, and where it is stored."""
+    for docname in sorted(env.found_docs):
+        path = Path(env.doc2path(docname))
+        if path.suffix == ".ipynb":
+            yield docname, path
 
 
 def localize(notebook: dict, language: str) -> dict:

@@ -11,11 +11,11 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from html import escape
 from pathlib import Path
 
-from bilingual import stored_notebook
+from bilingual import notebooks, stored_notebook
 from sphinx.application import Sphinx
 
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -107,16 +107,25 @@ def add_script(app: Sphinx, pagename: str, template: str, context: dict, doctree
 
 
 def write_pictures(app: Sphinx, error: Exception | None) -> None:
-    if error or app.builder.format != "html":
+    if not error:
+        write_images(app, frames)
+
+
+def frames(notebook: dict) -> Iterator[tuple[str, bytes]]:
+    for widget in stored_widgets(notebook).values():
+        if widget["model_name"] == "ImageModel":
+            yield file_name(widget), content(widget)
+
+
+def write_images(app: Sphinx, pictures_of: Callable[[dict], Iterable[tuple[str, bytes]]]) -> None:
+    """The files of pictures that pages show and MyST-NB does not write, named and filled."""
+    if app.builder.format != "html":
         return
     folder = Path(app.outdir, "_images")
     folder.mkdir(exist_ok=True)
-    for docname in app.env.found_docs:
-        path = Path(app.env.doc2path(docname))
-        if path.suffix == ".ipynb":
-            for widget in stored_widgets(stored_notebook(path)).values():
-                if widget["model_name"] == "ImageModel":
-                    (folder / file_name(widget)).write_bytes(content(widget))
+    for _, path in notebooks(app.env):
+        for name, picture in pictures_of(stored_notebook(path)):
+            (folder / name).write_bytes(picture)
 
 
 def setup(app: Sphinx) -> dict:

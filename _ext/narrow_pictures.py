@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from bilingual import stored_notebook
 from docutils import nodes
+from explorables import write_images
 from sphinx.application import Sphinx
 from words import STACKED
 
@@ -32,9 +33,9 @@ class Narrow(NamedTuple):
     height: int
 
 
-def narrow_pictures(path: Path) -> Iterator[tuple[str, Narrow]]:
+def narrow_pictures(notebook: dict) -> Iterator[tuple[str, Narrow]]:
     """The hash of each wide picture of a notebook, and the narrow one that belongs to it."""
-    for cell in stored_notebook(path)["cells"]:
+    for cell in notebook["cells"]:
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             wide = next((kind for kind in data if kind.startswith("image/")), None)
@@ -50,7 +51,7 @@ def offer(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> 
     path = Path(app.env.doc2path(pagename)) if doctree else Path()
     if path.suffix != ".ipynb":
         return
-    pictures = dict(narrow_pictures(path))
+    pictures = dict(narrow_pictures(stored_notebook(path)))
 
     def choose(match: re.Match) -> str:
         narrow = pictures.get(match[2])
@@ -65,15 +66,8 @@ def offer(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> 
 
 
 def write(app: Sphinx, error: Exception | None) -> None:
-    if error or app.builder.format != "html":
-        return
-    folder = Path(app.outdir, "_images")
-    folder.mkdir(exist_ok=True)
-    for docname in app.env.found_docs:
-        path = Path(app.env.doc2path(docname))
-        if path.suffix == ".ipynb":
-            for _, narrow in narrow_pictures(path):
-                (folder / narrow.file_name).write_bytes(narrow.content)
+    if not error:
+        write_images(app, lambda notebook: (narrow[:2] for _, narrow in narrow_pictures(notebook)))
 
 
 def side(name: str, rawtext: str, text: str, lineno: int, inliner, options=None, content=None):

@@ -5,6 +5,8 @@ import json
 import sys
 from pathlib import Path
 
+PICTURES = ("image/", "application/vnd.bnlib.narrow+")  # for a page, and for phones
+
 
 def as_text(notebook: dict) -> str:
     parts = []
@@ -23,8 +25,8 @@ def output_text(output: dict) -> str:
     """What an output says; a picture is its first hash digits, so that a change shows."""
     data = output.get("data", {"text/plain": output.get("text", "")})
     lines = ["".join(data.get("text/plain", ""))]
-    for kind in ("image/png", "image/jpeg"):
-        if kind in data:
+    for kind in sorted(data):
+        if kind.startswith(PICTURES):
             lines.append(f"picture {hashlib.sha256(data[kind].encode()).hexdigest()[:12]}")
     return "\n".join(f"> {line}" for part in lines for line in part.splitlines())
 

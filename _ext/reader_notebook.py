@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from bilingual import is_appendix, localize, stored_notebook
+from bilingual import is_appendix, localize, notebooks, stored_notebook
 from docutils.nodes import make_id
 from narrow_pictures import KIND as FOR_PHONES
 from pybtex.database import Entry
@@ -131,14 +131,11 @@ def write_notebooks(app: Sphinx, error: Exception | None) -> None:
     if error or app.builder.format != "html":
         return
     plain, options = Plain(app), app.config.html_theme_options
-    for docname in app.env.found_docs:
-        path = Path(app.env.doc2path(docname))
+    for docname, path in notebooks(app.env):
         target = Path(app.outdir, "_sources", docname + path.suffix)
-        if path.suffix != ".ipynb" or not target.exists():
-            continue
         if is_appendix(docname):
-            target.unlink()
-        else:
+            target.unlink(missing_ok=True)
+        elif target.exists():
             notebook = localize(stored_notebook(path), app.config.bilingual_lang)
             cells = list(plain_cells(notebook["cells"], plain))
             if options.get("repository_url"):  # once it has an address

@@ -71,11 +71,10 @@ def _picture(figure: Figure, include=None, exclude=None) -> tuple[dict, dict] | 
     if not figure.axes:
         return None
     data, sizes = {}, {}
-    for of_a_phone, drawn in ((False, figure), (True, narrowed(figure))):
+    for prefix, drawn in (("image/", figure), (NARROW, narrowed(figure))):
         if drawn:
-            kind, data_of_it, size = _packed(rasterize(drawn, SHARPNESS * drawn.dpi, crop=True))
-            kind = f"{NARROW}{kind}" if of_a_phone else f"image/{kind}"
-            data[kind], sizes[kind] = data_of_it, size
+            kind, packed, size = _packed(rasterize(drawn, SHARPNESS * drawn.dpi, crop=True))
+            data[prefix + kind], sizes[prefix + kind] = packed, size
     return data, sizes
 
 

@@ -234,6 +234,12 @@ def test_a_difference_is_found(change, name):
     assert list(differences(ko, en.replace(*change))) == [name]
 
 
+def test_a_caption_names_the_same_sides_in_both():
+    ko = "{side}`왼쪽`은 하나, {side}`오른쪽`은 둘"
+    assert differences(ko, "{side}`Left`, one; {side}`on the right`, two") == {}
+    assert list(differences(ko, "{side}`Left`, one; {side}`on the left`, two")) == ["references"]
+
+
 def test_a_forbidden_word_is_found():
     for text in (
         "정규화(regularization)는",
